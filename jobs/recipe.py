@@ -1,0 +1,127 @@
+"""From a validated job to what pipelines understand: the recipe, the source, the request."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jobs.settings import JobSettings
+from jobs.sources.read import read_source
+from jobs.sources.settings import SourceSettings
+from pipelines.graph import Pipeline
+from pipelines.instruct_s2s import Recipe, instruct_s2s
+from pipelines.request import Request
+from schemas.errors import SettingsError
+from transforms.backends.espeak import Espeak
+from transforms.backends.flite import Flite
+from transforms.backends.tts import SpeechBackend
+from transforms.dedup import FindDuplicates
+from transforms.respond import Respond
+from transforms.rewrite import Rewrite
+from transforms.select import Gate
+from transforms.text.rules import InputPolicy
+from transforms.text.speakable import Limits
+from transforms.voices import Voice, VoiceBank, load_bank
+
+BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
+NOT_IN_MANIFEST = {"output", "engine", "limits"}
+
+
+def pipeline_of(
+    job: JobSettings, bank: VoiceBank, backends: tuple[SpeechBackend, ...] = BACKENDS
+) -> Pipeline:
+    """The pipeline of a job. Raises SettingsError or BackendError, with the cure."""
+    check_voices(bank, backends)
+    rewrite, respond = job.rewrite, job.respond
+    return instruct_s2s(
+        Recipe(
+            seed=job.seed,
+            duplicates=FindDuplicates(
+                enabled=job.dedup.enabled, scope=job.dedup.scope, ignore=job.dedup.ignore
+            ),
+            eval_fraction=job.splits.eval_fraction,
+            rewrite=Rewrite(
+                seed=job.seed,
+                input_policy=InputPolicy(rewrite.input_policy),
+                max_input_chars=rewrite.max_input_chars.pairs(),
+                max_chars=rewrite.max_chars.pairs(),
+                filler_rate=rewrite.filler_rate,
+            ),
+            respond=Respond(max_chars=respond.max_chars.pairs()),
+            limits=Limits(**job.speakable.model_dump()),
+            bank=bank,
+            backends=backends,
+            clusters=job.units.clusters,
+            max_frames=job.units.max_frames,
+            unit_roles=job.units.roles,
+            gates=tuple(Gate(**gate.model_dump()) for gate in job.gates),
+            min_pairs=job.min_pairs,
+        )
+    )
+
+
+def check_voices(bank: VoiceBank, backends: tuple[SpeechBackend, ...]) -> None:
+    """Raise SettingsError or BackendError unless every voice of the bank can be used here."""
+    by_name = {backend.name: backend for backend in backends}
+    for voice in bank.voices:
+        if voice.backend not in by_name:
+            raise SettingsError(
+                f"voice bank: voice '{voice.id}' wants the backend '{voice.backend}'; there are "
+                f"{sorted(by_name)}"
+            )
+        by_name[voice.backend].check(voice.spec)
+
+
+def request_of(
+    job: JobSettings,
+    folder: Path,
+    *,
+    limit: int | None = None,
+    retry_failed: bool = False,
+    refit: bool = False,
+    backends: tuple[SpeechBackend, ...] = BACKENDS,
+) -> Request:
+    """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
+    if job.output.uri is None:
+        raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
+    bank = load_bank(folder / job.voices.bank)
+    source = SourceSettings(
+        path=folder / job.source.path,
+        adapter=job.source.adapter,
+        name=job.source.name,
+        license=job.source.license,
+        lang=job.source.lang,
+    )
+    return Request(
+        pipeline=pipeline_of(job, bank, backends),
+        rows=lambda: read_source(source, limit),
+        output=job.output.uri,
+        work=job.output.work or f"{job.output.uri}/work",
+        settings=manifest_settings(job, bank),
+        target_bytes=round(job.shards.target_mb * 1e6),
+        eval_fraction=job.splits.eval_fraction,
+        same_lineage=job.output.same_lineage,
+        retry_failed=retry_failed,
+        refit=refit,
+    )
+
+
+def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
+    """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
+    settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
+    settings["source"].pop("path")
+    settings["voices"] = [asdict(voice) for voice in bank.voices]
+    return settings
+
+
+def from_manifest(settings: dict[str, Any]) -> tuple[JobSettings, VoiceBank]:
+    """The job and the bank that ``manifest_settings`` kept; paths are placeholders."""
+    voices = tuple(
+        Voice(**{**item, "roles": tuple(item["roles"]), "splits": tuple(item["splits"])})
+        for item in settings["voices"]
+    )
+    document = {
+        **settings,
+        "source": {**settings["source"], "path": ""},
+        "voices": {"bank": ""},
+    }
+    return JobSettings.model_validate(document), VoiceBank(voices)

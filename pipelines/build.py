@@ -1,0 +1,240 @@
+"""A build: run the stages, assemble the shards, publish the snapshot. All of it resumable.
+
+The driver holds references and counts. Every result is in a store before its receipt arrives, so a
+build that is killed at any moment is continued by running it again.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from pipelines.commit import Commit, commit_path, is_whole, read_commit
+from pipelines.damage import file_damage
+from pipelines.engines.engine import Engine, Listener
+from pipelines.plan import PlannedShard, write_plan
+from pipelines.publish import Ending, point_to_latest, publish
+from pipelines.request import Planned, state_of
+from pipelines.task import AssembleShard, FinishFit, Job, Receipt, RunPartition, State, Task
+from schemas.canonical import pretty_json
+from schemas.errors import DamageError, StoreError
+from schemas.snapshot import FileEntry, Manifest, read_verified
+from schemas.store import Store, open_store
+from transforms.environment import environment
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Result:
+    """What a build did. ``computed`` and ``reused`` are rows by memo step; times in seconds.
+
+    ``busy_s`` is what workers spent in a step, summed over workers; ``stage_s`` is wall time.
+    """
+
+    manifest: Manifest
+    unchanged: bool
+    computed: dict[str, int]
+    reused: dict[str, int]
+    busy_s: dict[str, float]
+    stage_s: dict[str, float]
+    wall_s: float
+
+
+@dataclass
+class _Run:
+    planned: Planned
+    engine: Engine
+    listener: Listener
+    artifacts: dict[str, FileEntry]
+    rows: dict[str, int] = field(default_factory=dict)
+    computed: dict[str, int] = field(default_factory=dict)
+    busy_s: dict[str, float] = field(default_factory=dict)
+    stage_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        return state_of(self.planned.request.pipeline, self.artifacts)
+
+    def stage(self, name: str, tasks: Iterable[Task], count: int) -> list[Receipt]:
+        """Run the tasks of one stage, and take its time."""
+        self.listener.stage(name, count)
+        began = time.monotonic()
+        receipts = list(self.engine.run(tasks))
+        self.stage_s[name] = time.monotonic() - began
+        return receipts
+
+
+def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) -> Result:
+    """Build what was prepared; if its snapshot stands already, check it and mend what is damaged.
+
+    Raises DamageError where a published file is damaged and comes out different when recomputed.
+    """
+    began = time.monotonic()
+    request = planned.request
+    output = open_store(request.output)
+    memo = [step.name for step in request.pipeline.memo_steps()]
+    if planned.published and planned.parent is not None:
+        listener.stage("check what stands", 1)
+        damaged = list(file_damage(output, planned.parent))
+        listener.finished()
+        if not damaged:
+            point_to_latest(output, planned.parent)
+            return Result(
+                manifest=planned.parent,
+                unchanged=True,
+                computed=dict.fromkeys(memo, 0),
+                reused=dict(planned.parent["step_rows"]),
+                busy_s={},
+                stage_s={},
+                wall_s=time.monotonic() - began,
+            )
+        for damage in damaged:
+            listener.note(f"{damage.path}: {damage.problem}; it is computed again")
+    write_plan(output, planned.plan)
+    job = Job(
+        pipeline=request.pipeline,
+        output=request.output,
+        work=request.work,
+        build_id=planned.build_id,
+        scratch=f"builds/{planned.build_id}-{secrets.token_hex(4)}",
+        generation=planned.generation,
+        environment=environment(),
+    )
+    engine = start(job)
+    try:
+        run = _Run(planned, engine, listener, _whole_pins(output, planned))
+        manifest = _run(run, output, open_store(request.work))
+    finally:
+        engine.close()
+    for path in open_store(request.work).list(job.scratch):
+        open_store(request.work).delete(path)
+    computed = {name: run.computed.get(name, 0) for name in memo}
+    return Result(
+        manifest=manifest,
+        unchanged=False,
+        computed=computed,
+        reused={name: max(0, run.rows.get(name, 0) - computed[name]) for name in memo},
+        busy_s=run.busy_s,
+        stage_s=run.stage_s,
+        wall_s=time.monotonic() - began,
+    )
+
+
+def _run(run: _Run, output: Store, work: Store) -> Manifest:
+    planned = run.planned
+    for fit in planned.request.pipeline.fits():
+        if fit.name in run.artifacts:
+            continue
+        receipts = _pass(run, fit.name)
+        parts = tuple(sorted(str(receipt["part"]) for receipt in receipts))
+        finish = FinishFit(state=run.state, fit=fit.name, parts=parts)
+        (receipt,) = run.stage(f"fit {fit.name}", [finish], 1)
+        run.artifacts[fit.name] = receipt["artifact"]
+    receipts = sorted(_pass(run, None), key=lambda receipt: str(receipt["partition"]))
+    commits = _assemble(run, output)
+    run.listener.stage("publish", 1)
+    began = time.monotonic()
+    if planned.published and planned.parent is not None:
+        _mended(planned.parent, run, commits)
+    manifest = publish(
+        output,
+        work,
+        Ending(
+            planned=planned,
+            state=run.state,
+            receipts=receipts,
+            commits=commits,
+            step_rows=run.rows,
+        ),
+    )
+    run.listener.finished()
+    run.stage_s["publish"] = time.monotonic() - began
+    return manifest
+
+
+def _pass(run: _Run, until: str | None) -> list[Receipt]:
+    """Every partition up to a fit step, or to the end."""
+    plan, state = run.planned.plan, run.state
+    tasks = (
+        RunPartition(
+            state=state, partition=partition, until=until, num_partitions=len(plan.partitions)
+        )
+        for partition in plan.partitions
+    )
+    name = f"rows to {until}" if until else "rows to verdicts"
+    receipts = run.stage(name, tasks, len(plan.partitions))
+    memo = {step.name for step in run.planned.request.pipeline.memo_steps()}
+    rows: dict[str, int] = {}
+    for receipt in receipts:
+        for step, stats in receipt["steps"].items():
+            if step in memo:
+                rows[step] = rows.get(step, 0) + stats["rows"]
+            run.computed[step] = run.computed.get(step, 0) + stats["computed"]
+            run.busy_s[step] = run.busy_s.get(step, 0.0) + stats["busy_s"]
+    run.rows |= rows
+    return receipts
+
+
+def _assemble(run: _Run, output: Store) -> list[Commit]:
+    """Every planned shard: committed before and still whole, or assembled now."""
+    planned = run.planned
+    partitions = {item.name: item for item in planned.plan.partitions}
+    commits: list[Commit] = []
+    tasks = []
+    for shard in planned.plan.shards:
+        commit = _standing(output, planned, shard)
+        if commit is not None:
+            commits.append(commit)
+            continue
+        members = tuple(partitions[name] for name in shard.partitions)
+        tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members))
+    receipts = run.stage("shards", tasks, len(tasks))
+    commits += [receipt["commit"] for receipt in receipts]
+    return sorted(commits, key=lambda commit: commit["planned"])
+
+
+def _standing(output: Store, planned: Planned, shard: PlannedShard) -> Commit | None:
+    """The commit of a shard that is committed and whole; a damaged one is to be made again."""
+    try:
+        commit = read_commit(output, planned.build_id, shard)
+    except DamageError as error:
+        logger.warning("%s; the shard is committed again", error)
+        output.delete(commit_path(planned.build_id, shard))
+        return None
+    if commit is None or commit["shard"] is None or is_whole(output, commit["shard"]):
+        return commit
+    return None
+
+
+def _whole_pins(output: Store, planned: Planned) -> dict[str, FileEntry]:
+    """The pinned artifacts that can be read. A damaged one is fitted again if it was fitted here.
+
+    One that an earlier snapshot fitted cannot be: its rows were others. Raises DamageError then.
+    """
+    whole = {}
+    for name, entry in planned.pins.items():
+        try:
+            read_verified(output, entry)
+            whole[name] = entry
+        except (DamageError, StoreError):
+            if not planned.published or (planned.parent and planned.parent["parent"]):
+                raise
+    return whole
+
+
+def _mended(before: Manifest, run: _Run, commits: list[Commit]) -> None:
+    """Raise DamageError unless what was computed again is what the snapshot names."""
+    for name, entry in before["artifacts"].items():
+        if run.artifacts.get(name) != entry:
+            raise DamageError(
+                f"artifact {name} was damaged and comes out different when fitted again; restore "
+                f"{entry['name']} from a copy, or build with --refit into a new snapshot"
+            )
+    made = [commit["shard"] for commit in commits if commit["shard"] is not None]
+    if made != before["shards"]:
+        raise DamageError(
+            "a shard was damaged and comes out different when computed again: "
+            f"{pretty_json([made, before['shards']]).decode()[:2000]}"
+        )

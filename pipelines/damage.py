@@ -1,0 +1,184 @@
+"""Looks for damage: every checksum, index entry, schema, count and unit range of a snapshot."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.commit import Commit, sha256_of
+from pipelines.outcome import OUTCOME, Outcome, identity_reasons
+from pipelines.plan import read_plan
+from schemas.errors import DamageError, StoreError
+from schemas.index import INDEX
+from schemas.shard import (
+    crc32c,
+    durations_suffix,
+    flac_suffix,
+    read_npy,
+    split_sample,
+    units_suffix,
+)
+from schemas.snapshot import FileEntry, Manifest, ShardEntry, identity, read_verified
+from schemas.store import Store
+from schemas.unitset import UnitSet
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is not as the manifest says."""
+
+    path: str
+    problem: str
+
+
+def file_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:
+    """Every file that a snapshot names, by size and sha256; then its commit records."""
+    for entry in named_files(manifest):
+        size = store.size(entry["name"])
+        if size is None:
+            yield Damage(entry["name"], "missing")
+        elif sha256_of(store, entry["name"]) != entry["sha256"]:
+            yield Damage(entry["name"], "its sha256 is not the manifest's")
+    yield from _commit_damage(store, manifest)
+
+
+def named_files(manifest: Manifest) -> list[FileEntry]:
+    """All files of a snapshot with their checksums, source rows excepted (the plan names them)."""
+    files: list[FileEntry] = []
+    for shard in manifest["shards"]:
+        files.append({"name": f"shards/{shard['name']}", "sha256": shard["sha256"]})
+        files.append({"name": f"index/{shard['index']}", "sha256": shard["index_sha256"]})
+    return [
+        *files,
+        manifest["rejected"],
+        manifest["failed"],
+        manifest["plan"],
+        *manifest["artifacts"].values(),
+    ]
+
+
+def all_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:
+    """Everything that can be checked, down to each unit."""
+    broken = {damage.path: damage for damage in file_damage(store, manifest)}
+    yield from broken.values()
+    if manifest["plan"]["name"] not in broken:
+        plan = read_plan(store, manifest)
+        for partition in plan.partitions:
+            try:
+                read_verified(store, partition.entry)
+            except (DamageError, StoreError) as error:
+                yield Damage(partition.file, str(error))
+        if plan.rows != manifest["counts"]["rows"]:
+            yield Damage(manifest["plan"]["name"], f"plans {plan.rows} rows, not the manifest's")
+    yield from _count_damage(store, manifest, set(broken))
+    sets = [UnitSet.from_json(value) for value in manifest["unit_sets"]]
+    keys: set[str] = set()
+    for shard in manifest["shards"]:
+        if not {f"shards/{shard['name']}", f"index/{shard['index']}"} & set(broken):
+            yield from _shard_damage(store, shard, sets, keys)
+
+
+def _commit_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:
+    folder = f"commits/{manifest['build_id']}"
+    committed = []
+    for path in store.list(folder):
+        try:
+            commit: Commit = json.loads(store.get(path))
+            if commit["shard"] is not None:
+                committed.append(commit["shard"])
+        except (ValueError, KeyError, TypeError):
+            yield Damage(path, "not a commit record")
+    by_name = {entry["name"]: entry for entry in committed}
+    for shard in manifest["shards"]:
+        if by_name.get(shard["name"]) != shard:
+            yield Damage(folder, f"no record commits {shard['name']} as the manifest names it")
+
+
+def _count_damage(store: Store, manifest: Manifest, broken: set[str]) -> Iterator[Damage]:
+    counts = manifest["counts"]
+    if counts["accepted"] + counts["rejected"] + counts["failed"] != counts["rows"]:
+        yield Damage("snapshots", f"accepted + rejected + failed is not rows: {counts}")
+    if sum(shard["samples"] for shard in manifest["shards"]) != counts["accepted"]:
+        yield Damage("snapshots", "the shards' samples are not the accepted rows")
+    if {manifest["rejected"]["name"], manifest["failed"]["name"]} & broken:
+        return
+    rejected = read_outcomes(store, manifest["rejected"])
+    failed = read_outcomes(store, manifest["failed"])
+    if len(rejected) != counts["rejected"] or len(failed) != counts["failed"]:
+        yield Damage("rejected, failed", "their rows are not the manifest's counts")
+    computed = identity(
+        manifest["shards"],
+        [(row["id"], identity_reasons(row)) for row in rejected],
+        [(row["id"], row["error"]["error_class"]) for row in failed if row["error"]],
+    )
+    if computed != manifest["identity"]:
+        yield Damage("snapshots", f"the identity is {computed}, not {manifest['identity']}")
+
+
+def read_outcomes(store: Store, entry: FileEntry) -> list[Outcome]:
+    """The rows of a rejected or failed file."""
+    rows: list[Outcome] = pq.read_table(
+        pa.BufferReader(read_verified(store, entry)), schema=OUTCOME
+    ).to_pylist()
+    return rows
+
+
+def _shard_damage(
+    store: Store, shard: ShardEntry, sets: list[UnitSet], keys: set[str]
+) -> Iterator[Damage]:
+    path = f"shards/{shard['name']}"
+    index = pq.ParquetFile(pa.BufferReader(store.get(f"index/{shard['index']}")))
+    if index.schema_arrow.names != INDEX.names or index.schema_arrow.types != INDEX.types:
+        yield Damage(f"index/{shard['index']}", "its columns are not the index schema's")
+        return
+    samples, end = 0, 0
+    for batch in index.iter_batches(batch_size=256):
+        for row in batch.to_pylist():
+            where = f"{path}, sample {row['key']}"
+            if row["key"] in keys:
+                yield Damage(where, "its key is not unique in the corpus")
+            keys.add(row["key"])
+            if row["offset"] != end:
+                yield Damage(where, f"starts at {row['offset']}, the one before ended at {end}")
+            samples, end = samples + 1, row["offset"] + row["length"]
+            try:
+                data = store.get_range(path, row["offset"], row["length"])
+                if crc32c(data) != row["crc32c"]:
+                    yield Damage(where, "its crc32c is not the index's")
+                    continue
+                for problem in sample_problems(data, row, sets):
+                    yield Damage(where, problem)
+            except (DamageError, StoreError) as error:
+                yield Damage(where, str(error))
+    if samples != shard["samples"]:
+        yield Damage(path, f"holds {samples} samples, the manifest says {shard['samples']}")
+
+
+def sample_problems(data: bytes, row: dict[str, Any], sets: list[UnitSet]) -> Iterator[str]:
+    """What is wrong inside one sample: members, KEY.json, audio lengths, unit contract."""
+    import soundfile
+
+    members = split_sample(data, row["key"])
+    listed = [member["suffix"] for member in row["members"]]
+    if list(members) != listed:
+        yield f"its members are {list(members)}, the index says {listed}"
+        return
+    record = json.loads(members["json"])
+    if record["id"] != row["key"] or len(record["turns"]) != len(row["turns"]):
+        yield "its KEY.json is not of this sample"
+    for turn in row["turns"]:
+        number, role = turn["turn"], turn["role"]
+        info = soundfile.info(io.BytesIO(members[flac_suffix(number, role)]))
+        if abs(info.frames / info.samplerate - turn["duration_s"]) > 1e-6:
+            yield f"turn {number}: {info.frames} samples are not {turn['duration_s']} s"
+        for contract in sets:
+            if role in contract.roles:
+                codes = read_npy(members[units_suffix(number, role, contract.name)])
+                lengths = members.get(durations_suffix(number, role, contract.name))
+                durations = None if lengths is None else read_npy(lengths).tolist()
+                for problem in contract.violations(codes[0].tolist(), durations, info.frames):
+                    yield f"turn {number}: {problem}"

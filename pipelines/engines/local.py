@@ -1,0 +1,193 @@
+"""The local engine: worker processes on this machine. The reference for all others."""
+
+import logging
+import multiprocessing
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from pipelines.engines import worker
+from pipelines.engines.engine import Listener
+from pipelines.engines.poison import Suspicion, describe
+from pipelines.evaluate import Watch
+from pipelines.task import Job, Receipt, Task, Worker
+from schemas import errors
+from schemas.errors import BackendError, VoxmillError
+
+logger = logging.getLogger(__name__)
+POLL_S = 0.5
+STILLBORN = 3  # workers in a row that die before they take a task
+
+
+@dataclass
+class _Slot:
+    """One worker process and what it is doing."""
+
+    process: BaseProcess
+    pipe: "Connection[Any, Any]"
+    lifeline: "Connection[Any, Any]"
+    task: "_Tracked | None" = None
+    step: str = ""
+    key: str = ""
+    entered: float | None = None
+    greeted: bool = False
+
+
+@dataclass
+class _Tracked:
+    task: Task
+    suspicion: Suspicion = field(default_factory=Suspicion)
+
+
+class LocalEngine:
+    """Tasks over ``workers`` processes; a row may take ``row_timeout_s`` seconds in one step."""
+
+    def __init__(self, job: Job, workers: int, row_timeout_s: float, listener: Listener) -> None:
+        self._job = job
+        self._workers = workers
+        self._timeout_s = row_timeout_s
+        self._listener = listener
+        self._context = multiprocessing.get_context("spawn")
+        self._slots: list[_Slot] = []
+        self._stillborn = 0
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Receipt]:
+        waiting = deque(_Tracked(task) for task in tasks)
+        running = 0
+        while waiting or running:
+            while len(self._slots) < min(self._workers, len(waiting) + running):
+                self._slots.append(self._spawn())
+            for slot in self._slots:
+                if slot.task is None and waiting:
+                    self._give(slot, waiting.popleft())
+                    running += 1
+            for slot in self._ready():
+                for receipt in self._listen(slot):
+                    running -= 1
+                    self._listener.finished()
+                    yield receipt
+            for tracked in self._bury():
+                waiting.appendleft(tracked)
+                running -= 1
+
+    def close(self) -> None:
+        """Kill the workers: whatever they finished is in the store."""
+        for slot in self._slots:
+            slot.process.kill()
+        for slot in self._slots:
+            slot.process.join()
+            slot.pipe.close()
+            slot.lifeline.close()
+        self._slots = []
+
+    def _spawn(self) -> _Slot:
+        ours, theirs = self._context.Pipe()
+        their_line, our_line = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=worker.main, args=(theirs, their_line, self._job), daemon=True
+        )
+        process.start()
+        theirs.close()
+        their_line.close()
+        return _Slot(process, ours, our_line)
+
+    def _give(self, slot: _Slot, tracked: _Tracked) -> None:
+        slot.task, slot.step, slot.key, slot.entered = tracked, "", "", None
+        message = (tracked.task, tracked.suspicion.solo, dict(tracked.suspicion.poison))
+        try:
+            slot.pipe.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            logger.debug("a worker was dead when a task came; it is buried next")
+
+    def _ready(self) -> list[_Slot]:
+        by_pipe: dict[object, _Slot] = {slot.pipe: slot for slot in self._slots}
+        sentinels = {slot.process.sentinel: slot for slot in self._slots}
+        ready = wait([*by_pipe, *sentinels], timeout=POLL_S)  # type: ignore[list-item]
+        return [by_pipe[item] for item in ready if item in by_pipe]
+
+    def _listen(self, slot: _Slot) -> Iterator[Receipt]:
+        try:
+            while slot.pipe.poll():
+                message = slot.pipe.recv()
+                slot.greeted = True
+                self._stillborn = 0
+                if message[0] == "enter":
+                    slot.step, slot.key, slot.entered = message[1], message[2], time.monotonic()
+                elif message[0] == "rows":
+                    slot.entered = None
+                    self._listener.rows(message[1], message[2])
+                elif message[0] == "done":
+                    slot.task = None
+                    yield message[1]
+                else:
+                    _raise(*message)
+        except (EOFError, ConnectionResetError):
+            logger.debug("a worker's pipe closed")
+
+    def _bury(self) -> Iterator[_Tracked]:
+        """Replace the dead and the stuck; their tasks are to be done again."""
+        for number, slot in enumerate(self._slots):
+            timeout_s = None
+            if slot.entered is not None and time.monotonic() - slot.entered > self._timeout_s:
+                timeout_s = self._timeout_s
+                slot.process.kill()
+                slot.process.join()
+            if slot.process.is_alive() or slot.pipe.poll():
+                continue
+            slot.process.join()
+            yield from self._post_mortem(slot, timeout_s)
+            slot.pipe.close()
+            slot.lifeline.close()
+            self._slots[number] = self._spawn()
+
+    def _post_mortem(self, slot: _Slot, timeout_s: float | None) -> Iterator[_Tracked]:
+        code = slot.process.exitcode
+        if not slot.greeted:
+            self._stillborn += 1
+            if self._stillborn >= STILLBORN * self._workers:
+                raise BackendError(
+                    f"workers die before they do anything ({describe(code)}); run with "
+                    "--workers 0 to see why in this process"
+                )
+        if slot.task is None:
+            return
+        tracked, slot.task = slot.task, None
+        where = f" in {slot.step}" if slot.step else ""
+        tracked.suspicion.died(slot.step, slot.key, code, timeout_s)
+        cause = f"stuck for {timeout_s:g} s" if timeout_s else describe(code)
+        self._listener.note(f"a worker ended{where} ({cause}); its task is done again")
+        if tracked.suspicion.hopeless:
+            raise BackendError(
+                f"a task killed its worker {tracked.suspicion.deaths} times{where} "
+                f"({describe(code)}) and no row is to blame; is there enough memory? Try fewer "
+                "--workers, or --workers 0 to see it in this process"
+            )
+        yield tracked
+
+
+class InlineEngine:
+    """The same tasks in this process, one by one: for debuggers. It survives no crash."""
+
+    def __init__(self, job: Job, listener: Listener) -> None:
+        self._worker = Worker(job)
+        self._listener = listener
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Receipt]:
+        for task in tasks:
+            receipt = self._worker.run(task, Watch(done=self._listener.rows))
+            self._listener.finished()
+            yield receipt
+
+    def close(self) -> None:
+        self._worker.close()
+
+
+def _raise(kind: str, name: str, text: str) -> None:
+    known = getattr(errors, name, VoxmillError) if kind == "error" else None
+    if known is not None:
+        raise known(text)
+    raise RuntimeError(f"a worker raised {name}:\n{text}")

@@ -1,0 +1,319 @@
+"""Runs the nodes of a pipeline over one partition, taking from the memo what it holds."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.graph import CONVERSATIONS, UTTERANCES, Pipeline, is_verdict, written
+from pipelines.memo import KEY, Memo, row_keys
+from schemas.columns import ERROR_SUFFIX, RowFailure, failure
+from schemas.conformance import check_conformance, conform, plain
+from schemas.errors import RowError, SchemaError, VoxmillError
+from transforms.step import Artifacts, BatchFn, Explode, Gather, Step
+
+logger = logging.getLogger(__name__)
+Poison = Mapping[tuple[str, str], tuple[str, str]]
+Tables = dict[str, pa.Table]
+
+
+@dataclass
+class StepStats:
+    """What one evaluation did in one step."""
+
+    rows: int = 0
+    computed: int = 0
+    missing: int = 0  # rows that a look without computing found no result for
+    busy_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How an evaluation is watched: told each (step, row key) entered and each row done.
+
+    ``solo`` cuts batches to one row and keeps each row's result at once: the way in which the row
+    that kills its process is found. ``poison`` names the rows found so, and how they end.
+    """
+
+    entering: Callable[[str, str], None] = lambda step, key: None
+    done: Callable[[str, int], None] = lambda step, rows: None
+    solo: bool = False
+    poison: Poison = field(default_factory=dict)
+
+
+class Evaluator:
+    """A worker's view of a pipeline: steps are opened once, when first needed."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        memo: Memo | None,
+        fingerprints: Mapping[str, str],
+        artifacts: Artifacts,
+        *,
+        generation: int = 0,
+        compute: bool = True,
+    ) -> None:
+        self.pipeline = pipeline
+        self.memo = memo
+        self.fingerprints = fingerprints
+        self.artifacts = artifacts
+        self.generation = generation
+        self.compute = compute
+        self._open: dict[str, BatchFn] = {}
+        self._stack = ExitStack()
+
+    def close(self) -> None:
+        """Close the opened steps. Nothing is flushed here: what is done is kept already."""
+        self._open.clear()
+        self._stack.close()
+
+    def evaluate(
+        self, rows: pa.Table, partition: str, until: str | None, watch: Watch | None = None
+    ) -> tuple[Tables, dict[str, StepStats]]:
+        """Both tables after the nodes before ``until`` (all of them if None), and what was done."""
+        watch = watch or Watch()
+        tables: Tables = {CONVERSATIONS: rows}
+        stats: dict[str, StepStats] = {}
+        for node in self.pipeline.nodes:
+            if node.name == until:
+                break
+            if isinstance(node, Step):
+                stats[node.name] = StepStats()
+                table = tables[node.table]
+                tables[node.table] = self._step(node, table, partition, watch, stats[node.name])
+            elif isinstance(node, Explode):
+                tables[UTTERANCES] = self._explode(node, tables[CONVERSATIONS])
+            elif isinstance(node, Gather):
+                tables[CONVERSATIONS] = gather(node, tables[CONVERSATIONS], tables[UTTERANCES])
+        return tables, stats
+
+    def _batch_fn(self, node: Step | Explode) -> BatchFn:
+        if node.name not in self._open:
+            context = (
+                node.open({name: self.artifacts[name] for name in node.uses})
+                if isinstance(node, Step)
+                else node.open()
+            )
+            self._open[node.name] = self._stack.enter_context(context)
+        return self._open[node.name]
+
+    def _explode(self, node: Explode, table: pa.Table) -> pa.Table:
+        batch = conform(node.name, table.filter(live(table)), node.reads)
+        result = self._batch_fn(node)(batch)
+        check_conformance(node.name, "writes", result, node.writes)
+        return pa.Table.from_batches([result])
+
+    def _step(
+        self, step: Step, table: pa.Table, partition: str, watch: Watch, stats: StepStats
+    ) -> pa.Table:
+        alive = live(table)
+        batch = conform(step.name, table.filter(alive), step.reads)
+        stats.rows = batch.num_rows
+        columns = pa.schema(written(step))
+        keys = row_keys(batch) if step.memo or watch.poison else [""] * batch.num_rows
+        if not step.memo or self.memo is None:
+            results = self._compute(step, batch, keys, watch, stats)
+            positions: list[int | None] = list(range(batch.num_rows))
+        else:
+            kept = plain(pa.schema([KEY, *columns]))
+            fingerprint = self.fingerprints[step.name]
+            found = self.memo.lookup(step.name, fingerprint, partition, kept, self.generation)
+            new = _first_positions(keys, found.rows)
+            parts = [found.table]
+            if self.compute and new:
+                for chunk in [[row] for row in new] if watch.solo else [new]:
+                    made = self._compute(
+                        step,
+                        batch.take(pa.array(chunk)),
+                        [keys[row] for row in chunk],
+                        watch,
+                        stats,
+                    ).add_column(0, KEY.name, pa.array([keys[row] for row in chunk], pa.string()))
+                    self.memo.put(step.name, fingerprint, partition, made)
+                    parts.append(made)
+            else:
+                stats.missing = sum(key not in found.rows for key in keys)
+            results = pa.concat_tables(parts)
+            rows = dict(found.rows)
+            if self.compute:
+                rows |= {keys[row]: found.table.num_rows + n for n, row in enumerate(new)}
+            positions = [rows.get(key) for key in keys]
+        return _scatter(table, alive, results, positions, columns, step.name)
+
+    def _compute(
+        self, step: Step, batch: pa.RecordBatch, keys: list[str], watch: Watch, stats: StepStats
+    ) -> pa.Table:
+        started = time.perf_counter()
+        columns = pa.schema(written(step))
+        size = 1 if watch.solo else max(1, step.resources.batch_rows)
+        parts = []
+        for start in range(0, batch.num_rows, size):
+            piece = batch.slice(start, size)
+            names = keys[start : start + size]
+            poisoned = [watch.poison.get((step.name, name)) for name in names]
+            if step.memo:
+                watch.entering(step.name, names[0] if len(names) == 1 else "")
+            if any(poisoned):
+                parts += [
+                    self._poisoned(step, columns, poison)
+                    if poison
+                    else self._guarded(step, piece.slice(n, 1), columns)
+                    for n, poison in enumerate(poisoned)
+                ]
+            else:
+                parts.append(self._guarded(step, piece, columns))
+            if step.memo:
+                watch.done(step.name, len(names))
+        stats.computed += batch.num_rows
+        stats.busy_s += time.perf_counter() - started
+        return pa.concat_tables(parts) if parts else plain(columns).empty_table()
+
+    def _guarded(self, step: Step, piece: pa.RecordBatch, columns: pa.Schema) -> pa.Table:
+        """The step over some rows; where it raises, over each alone, so that one row fails."""
+        run = self._batch_fn(step)
+        try:
+            result = run(piece)
+        except Exception as error:  # a row becomes an error value
+            if isinstance(error, VoxmillError) and not isinstance(error, RowError):
+                raise
+            if piece.num_rows > 1:
+                rows = [
+                    self._guarded(step, piece.slice(n, 1), columns) for n in range(piece.num_rows)
+                ]
+                return pa.concat_tables(rows)
+            logger.debug("%s: a row failed", step.name, exc_info=True)
+            return _failed(
+                step,
+                columns,
+                failure(
+                    step.name,
+                    type(error).__name__,
+                    str(error)[:500],
+                    retryable=error.retryable if isinstance(error, RowError) else True,
+                    generation=self.generation,
+                ),
+            )
+        if result.num_rows != piece.num_rows:
+            raise SchemaError(
+                f"{step.name} got {piece.num_rows} rows and returned {result.num_rows}; a step "
+                "returns the same rows in the same order"
+            )
+        check_conformance(step.name, "writes", result, step.writes)
+        table = pa.Table.from_batches([result])
+        for item in columns:
+            if item.name not in table.column_names:
+                table = table.append_column(item, pa.nulls(table.num_rows, item.type))
+        return _nullable(table.select(columns.names))
+
+    def _poisoned(self, step: Step, columns: pa.Schema, poison: tuple[str, str]) -> pa.Table:
+        return _failed(
+            step,
+            columns,
+            failure(step.name, poison[0], poison[1], retryable=True, generation=self.generation),
+        )
+
+
+def live(table: pa.Table) -> pa.ChunkedArray:
+    """A mask of the rows that no step has rejected or failed yet."""
+    alive = pa.chunked_array([pa.array([True] * table.num_rows, pa.bool_())])
+    for name in table.column_names:
+        if is_verdict(name):
+            column = table.column(name)
+            good = (
+                column.is_null()
+                if name.endswith(ERROR_SUFFIX)
+                else pc.equal(pc.fill_null(pc.list_value_length(column), 0), 0)
+            )
+            alive = pc.and_(alive, good)
+    return alive
+
+
+def gather(node: Gather, conversations: pa.Table, utterances: pa.Table) -> pa.Table:
+    """Nest utterances under their conversation; its first failed utterance fails it."""
+    errors = _first_errors(utterances)
+    nested: dict[str, list[dict[str, object]]] = {}
+    failed: dict[str, RowFailure] = {}
+    ids = utterances.column("id").to_pylist()
+    for key, row, error in zip(
+        ids, utterances.select(node.reads.names).to_pylist(), errors, strict=True
+    ):
+        nested.setdefault(key, []).append(row)
+        if error is not None:
+            failed.setdefault(key, error)
+    column, error_column = written(node)
+    keys = conversations.column("id").to_pylist()
+    return conversations.append_column(
+        column, pa.array([nested.get(key, []) for key in keys], column.type)
+    ).append_column(error_column, pa.array([failed.get(key) for key in keys], error_column.type))
+
+
+def _first_errors(table: pa.Table) -> list[RowFailure | None]:
+    found: list[RowFailure | None] = [None] * table.num_rows
+    for name in table.column_names:
+        if name.endswith(ERROR_SUFFIX):
+            for row, error in enumerate(table.column(name).to_pylist()):
+                if found[row] is None:
+                    found[row] = error
+    return found
+
+
+def _first_positions(keys: list[str], known: Mapping[str, int]) -> list[int]:
+    """The rows to compute: one per key that is not known."""
+    seen: set[str] = set()
+    new = []
+    for row, key in enumerate(keys):
+        if key not in known and key not in seen:
+            seen.add(key)
+            new.append(row)
+    return new
+
+
+def _nullable(table: pa.Table) -> pa.Table:
+    """Without nullability and metadata: dead rows hold nulls, and packs are compared by type."""
+    return pa.Table.from_arrays(table.columns, schema=plain(table.schema))
+
+
+def _failed(step: Step, columns: pa.Schema, error: RowFailure) -> pa.Table:
+    return pa.table(
+        [
+            pa.array([error if item.name == step.name + ERROR_SUFFIX else None], item.type)
+            for item in columns
+        ],
+        schema=plain(columns),
+    )
+
+
+def _scatter(
+    table: pa.Table,
+    alive: pa.ChunkedArray,
+    results: pa.Table,
+    positions: list[int | None],
+    columns: pa.Schema,
+    step: str,
+) -> pa.Table:
+    """Add the results to their rows; rows without one hold nulls.
+
+    ``positions`` has, for each live row in order, its row in ``results``, or None for a row that
+    was only looked for: it fails as NotComputed, so that no later step is shown its nulls.
+    """
+    remaining = iter(positions)
+    rows = [next(remaining) if good else None for good in alive.to_pylist()]
+    taken = results.select(columns.names).take(pa.array(rows, pa.int64()))
+    for item in columns:
+        column = taken.column(item.name)
+        if item.name == step + ERROR_SUFFIX and None in positions:
+            absent = failure(step, "NotComputed", "", retryable=True)
+            values = [
+                absent if good and row is None else value
+                for good, row, value in zip(
+                    alive.to_pylist(), rows, column.to_pylist(), strict=True
+                )
+            ]
+            column = pa.array(values, item.type)
+        table = table.append_column(pa.field(item.name, item.type), column)
+    return table

@@ -1,0 +1,120 @@
+"""The memo: results of a step, in immutable packs per (step fingerprint, partition).
+
+A pack holds row keys and the columns that the step writes. A run adds a pack with what it computed
+and never rewrites one, so a killed run costs only what it had not yet put. The file is an Arrow
+stream followed by its own sha256, so a torn or damaged pack is noticed, removed and recomputed.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from schemas.canonical import canonical_json, sha256_hex
+from schemas.errors import DamageError
+from schemas.store import Store
+
+logger = logging.getLogger(__name__)
+KEY = pa.field("key", pa.string(), nullable=False)
+DIGEST_BYTES = 32
+
+
+def row_keys(batch: pa.RecordBatch) -> list[str]:
+    """One key per row: a hash of the columns that the step reads for that row.
+
+    A binary column X counts by its sha256, taken from the column X_sha256 where there is one.
+    """
+    columns: dict[str, list[object]] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_binary(column.type):
+            if name + "_sha256" not in batch.schema.names:
+                columns[name] = [
+                    None if value is None else hashlib.sha256(value).hexdigest()
+                    for value in column.to_pylist()
+                ]
+        else:
+            columns[name] = column.to_pylist()
+    names = sorted(columns)
+    return [
+        sha256_hex(canonical_json(dict(zip(names, row, strict=True)), default=_bytes_digest))[:32]
+        for row in zip(*(columns[name] for name in names), strict=True)
+    ]
+
+
+def _bytes_digest(value: object) -> str:
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    raise TypeError(f"a {type(value).__name__} cannot be part of a row key")
+
+
+def pack_bytes(table: pa.Table) -> bytes:
+    """A table as one self-checking file."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data + hashlib.sha256(data).digest()
+
+
+def unpack(data: bytes, name: str) -> pa.Table:
+    """The table of a pack. Raises DamageError if the file is not what was written."""
+    body = memoryview(data)[:-DIGEST_BYTES]
+    if len(data) <= DIGEST_BYTES or hashlib.sha256(body).digest() != data[-DIGEST_BYTES:]:
+        raise DamageError(f"{name}: damaged; its checksum does not hold")
+    return pa.ipc.open_stream(pa.py_buffer(body)).read_all()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the memo holds: ``rows`` maps a key to its row in ``table``."""
+
+    table: pa.Table
+    rows: dict[str, int]
+
+
+class Memo:
+    """The packs of one work store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def folder(self, step: str, fingerprint: str, partition: str) -> str:
+        """Where the packs of a step and a partition are."""
+        return f"memo/{step}-{fingerprint[:16]}/{partition}"
+
+    def lookup(
+        self, step: str, fingerprint: str, partition: str, schema: pa.Schema, generation: int
+    ) -> Found:
+        """All results that hold; a retryable failure of an earlier generation does not.
+
+        A damaged pack is removed, and said.
+        """
+        tables = []
+        for path in self.store.list(self.folder(step, fingerprint, partition)):
+            try:
+                table = unpack(self.store.get(path), f"{self.store.uri}/{path}")
+            except DamageError as error:
+                logger.warning("%s; its rows are computed again", error)
+                self.store.delete(path)
+                continue
+            if table.schema.names == schema.names and table.schema.types == schema.types:
+                tables.append(table)
+        table = pa.concat_tables(tables) if tables else schema.empty_table()
+        errors = table.column(f"{step}_error").to_pylist()
+        rows: dict[str, int] = {}
+        for index, (key, failed) in enumerate(
+            zip(table.column("key").to_pylist(), errors, strict=True)
+        ):
+            if failed and failed["retryable"] and failed["generation"] < generation:
+                continue
+            rows.setdefault(key, index)
+        return Found(table, rows)
+
+    def put(self, step: str, fingerprint: str, partition: str, table: pa.Table) -> None:
+        """Keep new results. Their name follows from their keys, so two runs agree on it."""
+        keys: Sequence[str] = table.column("key").to_pylist()
+        name = sha256_hex(canonical_json(keys))[:16]
+        folder = self.folder(step, fingerprint, partition)
+        self.store.put(f"{folder}/{name}.pack", pack_bytes(table))

@@ -1,0 +1,273 @@
+"""Planning: which rows stand in which partition, and which partitions make which shard.
+
+A partition's membership is kept for ever: rows that the parent snapshot knew stay where they were,
+rows that are gone leave their partition, new rows form new ones. Shards are planned likewise.
+"""
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.graph import PLANNED
+from pipelines.spool import SourceRow, sorted_rows, spool
+from schemas.canonical import digest, pretty_json, sha256_hex
+from schemas.conformance import plain
+from schemas.errors import ConflictError, DamageError, SchemaError, StoreError
+from schemas.snapshot import FileEntry, Manifest, read_verified
+from schemas.store import Store
+from transforms.split import EVAL, TRAIN
+
+logger = logging.getLogger(__name__)
+PARTITION_ROWS = 64
+CHARS_PER_S = {"zh": 4.5}
+OTHER_CHARS_PER_S = 15.0
+MAX_TURN_S = 30.0
+FLAC_BYTES_PER_S = 17_600  # at 16 kHz, mono, 16 bit; measured on flite and LibriSpeech
+MIN_OVERLAP = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """About 64 source rows, by id and as a file; ``seconds`` is a guess of their speech."""
+
+    name: str
+    file: str
+    sha256: str
+    ids: tuple[str, ...]
+    born: int
+    seconds: float
+
+    @property
+    def entry(self) -> FileEntry:
+        """Its file and checksum."""
+        return {"name": self.file, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedShard:
+    """A run of consecutive partitions of which one split's accepted rows make a shard."""
+
+    split: str
+    number: int
+    partitions: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The shard's name before its content is known."""
+        return f"{self.split}-{self.number:06d}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All partitions and shards of one snapshot."""
+
+    partitions: tuple[Partition, ...]
+    shards: tuple[PlannedShard, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many source rows are planned."""
+        return sum(len(partition.ids) for partition in self.partitions)
+
+    @property
+    def digest(self) -> str:
+        """What the plan adds to a build id: ids and shards, not files and origins."""
+        return digest(
+            {
+                "partitions": [[item.name, list(item.ids), item.born] for item in self.partitions],
+                "shards": [[item.name, list(item.partitions)] for item in self.shards],
+            }
+        )
+
+    def to_bytes(self) -> bytes:
+        """The plan as a file."""
+        return pretty_json(asdict(self))
+
+
+def read_plan(store: Store, manifest: Manifest) -> Plan:
+    """The plan of a snapshot. Raises DamageError if its file is not what was written."""
+    value = json.loads(read_verified(store, manifest["plan"]))
+    return Plan(
+        tuple(Partition(**{**item, "ids": tuple(item["ids"])}) for item in value["partitions"]),
+        tuple(
+            PlannedShard(**{**item, "partitions": tuple(item["partitions"])})
+            for item in value["shards"]
+        ),
+    )
+
+
+def write_plan(store: Store, plan: Plan) -> FileEntry:
+    """Keep the plan under its own hash."""
+    data = plan.to_bytes()
+    sha256 = sha256_hex(data)
+    entry: FileEntry = {"name": f"inputs/plan-{sha256[:12]}.json", "sha256": sha256}
+    store.put(entry["name"], data)
+    return entry
+
+
+def load_partition(store: Store, partition: Partition) -> pa.Table:
+    """The source rows of a partition, as PLANNED. Raises DamageError if the file is damaged."""
+    data = read_verified(store, partition.entry)
+    return pq.read_table(pa.BufferReader(data), schema=PLANNED).cast(plain(PLANNED))
+
+
+def make_plan(
+    rows: Iterable[SourceRow],
+    store: Store,
+    parent: Plan | None,
+    version: int,
+    *,
+    target_bytes: int,
+    eval_fraction: float,
+    same_lineage: bool = False,
+) -> Plan:
+    """Plan snapshot ``version``: read the source once, write what is new to ``inputs/``.
+
+    Memory: one id per row that the parent knew, and one bucket of rows. Raises ConflictError if
+    the parent's rows and these have almost nothing in common, unless ``same_lineage``.
+    """
+    known = {key: item.name for item in parent.partitions for key in item.ids} if parent else {}
+    lost = (
+        {item.name: item for item in parent.partitions if not _is_whole(store, item)}
+        if parent
+        else {}
+    )
+    with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
+        count = spool(rows, Path(folder))
+        present: set[str] = set()
+        found: dict[str, list[dict[str, object]]] = {name: [] for name in lost}
+
+        def unknown() -> Iterator[dict[str, object]]:
+            for key, columns in sorted_rows(Path(folder)):
+                name = known.get(key)
+                if name is None:
+                    yield {**columns, "born": version}
+                    continue
+                present.add(key)
+                if name in lost:
+                    found[name].append({**columns, "born": lost[name].born})
+
+        added = list(_write_partitions(store, unknown(), _next_number(parent), version))
+    if known and not same_lineage and len(present) < MIN_OVERLAP * min(len(known), count):
+        raise ConflictError(
+            f"{store.uri} holds a corpus of another source: of its {len(known)} rows only "
+            f"{len(present)} are among the {count} that were read; choose another --output, or, if "
+            "this is the same source after a large edit, --set output.same_lineage=true"
+        )
+    kept = []
+    for partition in parent.partitions if parent else ():
+        if partition.name in lost:
+            logger.warning("%s is damaged or gone; it is written again", partition.file)
+            kept.append(
+                _write_partition(
+                    store, _table(found[partition.name]), partition.name, partition.born
+                )
+            )
+        elif all(key in present for key in partition.ids):
+            kept.append(partition)
+        else:
+            kept.append(_without_the_gone(store, partition, present))
+    shards = _shards(tuple(added), parent.shards if parent else (), target_bytes, eval_fraction)
+    return Plan((*kept, *added), shards)
+
+
+def _is_whole(store: Store, partition: Partition) -> bool:
+    try:
+        read_verified(store, partition.entry)
+    except (DamageError, StoreError):
+        return False
+    return True
+
+
+def _next_number(parent: Plan | None) -> int:
+    names = [item.name for item in parent.partitions] if parent else []
+    return 1 + max((int(name[1:]) for name in names), default=-1)
+
+
+def _without_the_gone(store: Store, partition: Partition, present: set[str]) -> Partition:
+    table = load_partition(store, partition)
+    mask = pa.array([key in present for key in table.column("id").to_pylist()], pa.bool_())
+    return _write_partition(store, table.filter(mask), partition.name, partition.born)
+
+
+def _write_partitions(
+    store: Store, rows: Iterator[dict[str, object]], first: int, born: int
+) -> Iterator[Partition]:
+    batch: list[dict[str, object]] = []
+    number = first
+    for row in rows:
+        batch.append(row)
+        if len(batch) == PARTITION_ROWS:
+            yield _write_partition(store, _table(batch), f"p{number:06d}", born)
+            number += 1
+            batch = []
+    if batch:
+        yield _write_partition(store, _table(batch), f"p{number:06d}", born)
+
+
+def _table(rows: list[dict[str, object]]) -> pa.Table:
+    try:
+        return pa.Table.from_pylist(rows, schema=plain(PLANNED))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+        raise SchemaError(
+            f"source: rows that do not fit the conversation table: {error}"
+        ) from error
+
+
+def _write_partition(store: Store, table: pa.Table, name: str, born: int) -> Partition:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data = sink.getvalue().to_pybytes()
+    sha256 = sha256_hex(data)
+    file = f"inputs/{name}-{sha256[:12]}.parquet"
+    if store.size(file) != len(data):
+        store.put(file, data)
+    return Partition(
+        name=name,
+        file=file,
+        sha256=sha256,
+        ids=tuple(table.column("id").to_pylist()),
+        born=born,
+        seconds=round(sum(map(_seconds, table.select(["lang", "turns"]).to_pylist())), 1),
+    )
+
+
+def _seconds(row: dict[str, object]) -> float:
+    """A guess of the row's speech, from its letters."""
+    rate = CHARS_PER_S.get(str(row["lang"]), OTHER_CHARS_PER_S)
+    turns = row["turns"]
+    assert isinstance(turns, list)
+    return sum(
+        min(MAX_TURN_S, (len(turn["text"]) + len(turn["input"])) / rate)
+        for turn in turns
+        if turn["role"] != "system"
+    )
+
+
+def _shards(
+    added: tuple[Partition, ...],
+    planned: tuple[PlannedShard, ...],
+    target_bytes: int,
+    eval_fraction: float,
+) -> tuple[PlannedShard, ...]:
+    shards = list(planned)
+    for split, share in ((TRAIN, 1.0 - eval_fraction), (EVAL, eval_fraction)):
+        number = 1 + max((item.number for item in planned if item.split == split), default=-1)
+        run: list[str] = []
+        size = 0.0
+        for partition in added if share > 0 else ():
+            expected = partition.seconds * FLAC_BYTES_PER_S * share
+            if run and size + expected > target_bytes:
+                shards.append(PlannedShard(split=split, number=number, partitions=tuple(run)))
+                number, run, size = number + 1, [], 0.0
+            run.append(partition.name)
+            size += expected
+        if run:
+            shards.append(PlannedShard(split=split, number=number, partitions=tuple(run)))
+    return tuple(shards)

@@ -1,0 +1,164 @@
+"""The end of a build: outcomes gathered, the snapshot written last, the pointer moved."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.commit import Commit, sha256_of
+from pipelines.fingerprint import fingerprint
+from pipelines.memo import unpack
+from pipelines.outcome import OUTCOME, Outcome, identity_reasons
+from pipelines.plan import write_plan
+from pipelines.request import Planned
+from pipelines.task import Receipt, State
+from schemas.canonical import pretty_json
+from schemas.errors import ConflictError, SchemaError
+from schemas.snapshot import (
+    FORMAT,
+    LATEST,
+    SCHEMA,
+    FileEntry,
+    Manifest,
+    identity,
+    read_snapshot,
+    snapshot_path,
+)
+from schemas.store import FileStore, Store
+from transforms.environment import environment
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """All that a finished build knows."""
+
+    planned: Planned
+    state: State
+    receipts: list[Receipt]  # of the last pass, a partition each
+    commits: list[Commit]
+    step_rows: Mapping[str, int]
+
+
+def publish(output: Store, work: Store, ending: Ending) -> Manifest:
+    """Write the outcome files, then the manifest if there is none of this version, then latest.
+
+    Raises ConflictError if another build published this version meanwhile, SchemaError if the rows
+    do not add up.
+    """
+    planned = ending.planned
+    rejected_rows: list[tuple[str, list[list[object]]]] = []
+    failed_rows: list[tuple[str, str]] = []
+
+    def see_rejected(row: Outcome) -> None:
+        rejected_rows.append((row["id"], identity_reasons(row)))
+
+    def see_failed(row: Outcome) -> None:
+        assert row["error"] is not None
+        failed_rows.append((row["id"], row["error"]["error_class"]))
+
+    rejected = _write_outcomes(
+        output, _outcomes(work, ending, "rejected", see_rejected), "rejected"
+    )
+    failed = _write_outcomes(output, _outcomes(work, ending, "failed", see_failed), "failed")
+    shards = [commit["shard"] for commit in ending.commits if commit["shard"] is not None]
+    accepted = sum(shard["samples"] for shard in shards)
+    counts = {
+        "rows": planned.plan.rows,
+        "accepted": accepted,
+        "rejected": len(rejected_rows),
+        "failed": len(failed_rows),
+    }
+    judged = sum(int(receipt["accepted"]) for receipt in ending.receipts)
+    if accepted != judged or accepted + len(rejected_rows) + len(failed_rows) != counts["rows"]:
+        raise SchemaError(
+            f"rows do not add up: {counts}, {judged} of them judged accepted; this is a fault of "
+            "Voxmill, please report it with run.json"
+        )
+    pipeline = planned.request.pipeline
+    manifest: Manifest = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "version": planned.parent["version"] + 1 if planned.parent else 1,
+        "identity": identity(shards, rejected_rows, failed_rows),
+        "parent": {"version": planned.parent["version"], "identity": planned.parent["identity"]}
+        if planned.parent
+        else None,
+        "build_id": planned.build_id,
+        "request": planned.asked,
+        "generation": planned.generation,
+        "pipeline": pipeline.name,
+        "settings": dict(planned.request.settings),
+        "environment": dict(environment()),
+        "plan": write_plan(output, planned.plan),
+        "counts": counts,
+        "step_rows": dict(ending.step_rows),
+        "shards": shards,
+        "rejected": rejected,
+        "failed": failed,
+        "artifacts": dict(ending.state.artifacts),
+        "fingerprints": {
+            **ending.state.fingerprints,
+            **{fit.name: fingerprint(fit, {}) for fit in pipeline.fits()},
+        },
+        "unit_sets": [ending.state.unit_set.to_json()] if ending.state.unit_set else [],
+    }
+    return _claim(output, manifest)
+
+
+def _claim(output: Store, manifest: Manifest) -> Manifest:
+    path = snapshot_path(manifest["version"])
+    if not output.put_new(path, pretty_json(manifest)):
+        first = read_snapshot(output, manifest["version"])
+        if first["build_id"] != manifest["build_id"]:
+            raise ConflictError(
+                f"{output.uri}: another build published version {manifest['version']} while this "
+                "one ran; run the same command again to build on top of it"
+            )
+        if first["identity"] != manifest["identity"]:
+            logger.warning(
+                "another run of this build published first, with other bytes: a step "
+                "is not deterministic; the first counts"
+            )
+        manifest = first
+    point_to_latest(output, manifest)
+    return manifest
+
+
+def point_to_latest(output: Store, manifest: Manifest) -> None:
+    """Write the pointer, which is derivable from the snapshots."""
+    pointer = {
+        "version": manifest["version"],
+        "snapshot": snapshot_path(manifest["version"]),
+        "identity": manifest["identity"],
+    }
+    output.put(LATEST, pretty_json(pointer))
+
+
+def _outcomes(
+    work: Store, ending: Ending, state: str, see: Callable[[Outcome], None]
+) -> Iterator[pa.Table]:
+    """The rows of one state, a partition at a time; each is shown to ``see``."""
+    for receipt in ending.receipts:
+        table = unpack(work.get(receipt["outcomes"]), receipt["outcomes"])
+        table = table.filter(pa.compute.equal(table.column("state"), state))
+        for row in table.to_pylist():
+            see(row)
+        yield table
+
+
+def _write_outcomes(output: Store, tables: Iterator[pa.Table], name: str) -> FileEntry:
+    with tempfile.TemporaryDirectory(prefix="voxmill-outcomes-") as folder:
+        local = Path(folder) / "rows.parquet"
+        with pq.ParquetWriter(local, OUTCOME, compression="zstd") as writer:
+            for table in tables:
+                writer.write_table(table.cast(OUTCOME))
+        sha256 = sha256_of(FileStore(Path(folder)), local.name)
+        path = f"{name}/{name}-{sha256[:12]}.parquet"
+        output.put_file(path, local)
+    return {"name": path, "sha256": sha256}

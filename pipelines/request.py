@@ -1,0 +1,131 @@
+"""A request against what an output holds: the plan, the parent, the pins, the build id."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pipelines.fingerprint import fingerprint, pipeline_fingerprint
+from pipelines.graph import Pipeline
+from pipelines.plan import Plan, make_plan, read_plan
+from pipelines.spool import SourceRow
+from pipelines.task import State
+from schemas.canonical import digest
+from schemas.snapshot import FileEntry, Manifest, latest_snapshot
+from schemas.store import open_store
+from transforms.environment import environment
+from transforms.units import MfccUnits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for. ``settings`` is kept in the manifest, so it holds no secret.
+
+    ``target_bytes`` is the size of a shard. ``retry_failed`` starts a new generation, in which
+    retryable failures are tried again. ``refit`` takes no artifact from the parent.
+    """
+
+    pipeline: Pipeline
+    rows: Callable[[], Iterable[SourceRow]]
+    output: str
+    work: str
+    settings: Mapping[str, object]
+    target_bytes: int
+    eval_fraction: float
+    same_lineage: bool = False
+    retry_failed: bool = False
+    refit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A request with its plan. ``asked`` is the digest of all but plan, parent and pins."""
+
+    request: Request
+    plan: Plan
+    parent: Manifest | None
+    pins: Mapping[str, FileEntry]
+    asked: str
+    build_id: str
+    generation: int
+    published: bool  # the newest snapshot is the answer to this very request
+
+
+def prepare(request: Request) -> Planned:
+    """Read the source, plan it against the newest snapshot, and name the build."""
+    output = open_store(request.output)
+    parent = latest_snapshot(output)
+    before = read_plan(output, parent) if parent else None
+    plan = make_plan(
+        request.rows(),
+        output,
+        before,
+        parent["version"] + 1 if parent else 1,
+        target_bytes=request.target_bytes,
+        eval_fraction=request.eval_fraction,
+        same_lineage=request.same_lineage,
+    )
+    generation = parent["generation"] if parent else 0
+    if request.retry_failed and parent and parent["counts"]["failed"]:
+        generation += 1
+    asked = digest(
+        {
+            "pipeline": pipeline_fingerprint(request.pipeline),
+            "target_bytes": request.target_bytes,
+            "eval_fraction": request.eval_fraction,
+            "environment": dict(environment()),
+            "generation": generation,
+        }
+    )
+    published = (
+        parent is not None
+        and before is not None
+        and not request.refit
+        and parent["request"] == asked
+        and before.digest == plan.digest
+    )
+    pins = _pins(request, parent, everything=published)
+    build_id = digest(
+        {
+            "request": asked,
+            "plan": plan.digest,
+            "parent": parent["identity"] if parent else None,
+            "pins": {name: entry["sha256"] for name, entry in pins.items()},
+        }
+    )[:24]
+    return Planned(
+        request=request,
+        plan=plan,
+        parent=parent,
+        pins=pins,
+        asked=asked,
+        build_id=parent["build_id"] if parent and published else build_id,
+        generation=generation,
+        published=published,
+    )
+
+
+def state_of(pipeline: Pipeline, artifacts: Mapping[str, FileEntry]) -> State:
+    """What follows from the artifacts there are: fingerprints, and the unit set."""
+    hashes = {name: entry["sha256"] for name, entry in artifacts.items()}
+    known = {
+        step.name: fingerprint(step, hashes)
+        for step in pipeline.steps()
+        if all(name in hashes for name in step.uses)
+    }
+    unit_set = None
+    for step in pipeline.steps():
+        if isinstance(step, MfccUnits) and step.name in known:
+            unit_set = step.unit_set(hashes[step.uses[0]])
+    return State(artifacts=artifacts, fingerprints=known, unit_set=unit_set)
+
+
+def _pins(request: Request, parent: Manifest | None, *, everything: bool) -> dict[str, FileEntry]:
+    """The parent's artifacts of fit steps whose settings did not change since."""
+    if parent is None or request.refit:
+        return {}
+    return {
+        fit.name: parent["artifacts"][fit.name]
+        for fit in request.pipeline.fits()
+        if (fit.pinned or everything)
+        and fit.name in parent["artifacts"]
+        and parent["fingerprints"].get(fit.name) == fingerprint(fit, {})
+    }

@@ -1,0 +1,225 @@
+"""What engines carry: small references to work, and the receipts of what was done.
+
+``run_task`` is the one function that every engine wraps. It takes rows and artifacts from the
+store by reference, keeps its results there, and returns counts and paths: never audio.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from pipelines.commit import assemble
+from pipelines.evaluate import Evaluator, StepStats, Tables, Watch, live
+from pipelines.graph import CONVERSATIONS, Pipeline
+from pipelines.memo import Memo, pack_bytes, unpack
+from pipelines.outcome import OUTCOME, not_accepted
+from pipelines.plan import Partition, PlannedShard, load_partition
+from pipelines.sample import Sample, samples
+from schemas.canonical import sha256_hex
+from schemas.conformance import conform
+from schemas.errors import SchemaError
+from schemas.snapshot import FileEntry, read_verified
+from schemas.store import open_store
+from schemas.unitset import UnitSet
+from transforms.environment import environment
+from transforms.step import Fit
+
+Receipt: TypeAlias = dict[str, Any]
+MERGED_AT_ONCE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What does not change during a build. It is sent to each worker once."""
+
+    pipeline: Pipeline
+    output: str
+    work: str
+    build_id: str
+    scratch: str  # folder of this run in the work store; two runs of one build share none
+    generation: int
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What is known by now: the artifacts, the fingerprints that follow, the unit set."""
+
+    artifacts: Mapping[str, FileEntry]
+    fingerprints: Mapping[str, str]
+    unit_set: UnitSet | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPartition:
+    """Evaluate a partition up to the fit step ``until`` and keep its partial; all if None."""
+
+    state: State
+    partition: Partition
+    until: str | None
+    num_partitions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishFit:
+    """Merge the partials of a fit step and finalize its artifact."""
+
+    state: State
+    fit: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssembleShard:
+    """Copy the accepted rows of a shard's partitions into its tar, and commit it."""
+
+    state: State
+    shard: PlannedShard
+    partitions: tuple[Partition, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhibit:
+    """Fetch the audio of some rejected rows of a partition, for the report."""
+
+    state: State
+    partition: Partition
+    ids: tuple[str, ...]
+
+
+Task: TypeAlias = RunPartition | FinishFit | AssembleShard | Exhibit
+
+
+@dataclass
+class Worker:
+    """One worker's state: the stores, and the steps it has opened."""
+
+    job: Job
+    _evaluator: Evaluator | None = field(default=None, repr=False)
+    _state: State | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        here = environment()
+        differing = {
+            name: (here.get(name), wanted)
+            for name, wanted in self.job.environment.items()
+            if here.get(name) != wanted
+        }
+        if differing:
+            raise SchemaError(
+                "this worker's environment is not the driver's, so its bytes could differ: "
+                f"{differing}; install the same locked requirements on every machine"
+            )
+        self.output = open_store(self.job.output)
+        self.work = open_store(self.job.work)
+
+    def run(self, task: Task, watch: Watch) -> Receipt:
+        """Do one task. What it computed is in the store before this returns."""
+        evaluator = self._at(task.state)
+        if isinstance(task, RunPartition):
+            return self._partition(evaluator, task, watch)
+        if isinstance(task, FinishFit):
+            return self._finish(task)
+        if isinstance(task, AssembleShard):
+            commit = assemble(
+                self.output,
+                self.job.build_id,
+                task.shard,
+                self._samples(evaluator, task),
+            )
+            return {"commit": commit}
+        return self._exhibit(evaluator, task)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._evaluator is not None:
+            self._evaluator.close()
+
+    def _at(self, state: State) -> Evaluator:
+        """The evaluator for a state; steps opened for an earlier one are closed."""
+        if self._evaluator is None or self._state != state:
+            self.close()
+            artifacts = {
+                name: read_verified(self.output, entry) for name, entry in state.artifacts.items()
+            }
+            self._evaluator = Evaluator(
+                self.job.pipeline,
+                Memo(self.work),
+                state.fingerprints,
+                artifacts,
+                generation=self.job.generation,
+            )
+            self._state = state
+        return self._evaluator
+
+    def _evaluate(
+        self, evaluator: Evaluator, partition: Partition, until: str | None, watch: Watch
+    ) -> tuple[Tables, dict[str, StepStats]]:
+        rows = load_partition(self.output, partition)
+        return evaluator.evaluate(rows, partition.name, until, watch)
+
+    def _partition(self, evaluator: Evaluator, task: RunPartition, watch: Watch) -> Receipt:
+        tables, stats = self._evaluate(evaluator, task.partition, task.until, watch)
+        receipt: Receipt = {
+            "partition": task.partition.name,
+            "steps": {
+                name: {"rows": item.rows, "computed": item.computed, "busy_s": item.busy_s}
+                for name, item in stats.items()
+            },
+        }
+        if task.until is not None:
+            fit = self.job.pipeline.node(task.until)
+            assert isinstance(fit, Fit)
+            table = tables[fit.table]
+            batch = conform(fit.name, table.filter(live(table)), fit.reads)
+            partial = fit.partial(batch, task.num_partitions)
+            path = f"{self.job.scratch}/fit-{fit.name}/{task.partition.name}.pack"
+            self.work.put(path, pack_bytes(partial))
+            return {**receipt, "part": path}
+        conversations = tables[CONVERSATIONS]
+        rows = not_accepted(conversations, task.partition.name)
+        path = f"{self.job.scratch}/outcomes/{task.partition.name}.pack"
+        self.work.put(path, pack_bytes(pa.Table.from_pylist(rows, schema=OUTCOME)))
+        return {**receipt, "outcomes": path, "accepted": conversations.num_rows - len(rows)}
+
+    def _finish(self, task: FinishFit) -> Receipt:
+        fit = self.job.pipeline.node(task.fit)
+        assert isinstance(fit, Fit)
+        merged = fit.merge([])
+        for start in range(0, len(task.parts), MERGED_AT_ONCE):
+            group = [
+                unpack(self.work.get(path), path)
+                for path in task.parts[start : start + MERGED_AT_ONCE]
+            ]
+            merged = fit.merge([merged, *group])
+        data = fit.finalize(merged)
+        sha256 = sha256_hex(data)
+        entry: FileEntry = {"name": f"artifacts/{fit.name}-{sha256[:12]}", "sha256": sha256}
+        if self.output.size(entry["name"]) != len(data):
+            self.output.put(entry["name"], data)
+        for path in task.parts:
+            self.work.delete(path)
+        return {"artifact": entry}
+
+    def _samples(self, evaluator: Evaluator, task: AssembleShard) -> Iterator[Sample]:
+        assert task.state.unit_set is not None
+        lineage = {
+            step.name: task.state.fingerprints[step.name][:16]
+            for step in self.job.pipeline.memo_steps()
+        }
+        for partition in task.partitions:
+            tables, _ = self._evaluate(evaluator, partition, None, Watch())
+            yield from samples(tables, task.shard.split, task.state.unit_set, lineage)
+
+    def _exhibit(self, evaluator: Evaluator, task: Exhibit) -> Receipt:
+        tables, _ = self._evaluate(evaluator, task.partition, None, Watch())
+        utterances = tables["utterances"]
+        mask = pa.compute.is_in(utterances.column("id"), pa.array(task.ids, pa.string()))
+        shown = utterances.filter(mask).select(
+            ["id", "turn", "role", "spoken_text", "voice", "flac", "codes", "measures"]
+        )
+        path = f"{self.job.scratch}/exhibits/{task.partition.name}.pack"
+        self.work.put(path, pack_bytes(shown))
+        return {"exhibit": path}

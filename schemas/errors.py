@@ -1,0 +1,52 @@
+"""The exception tree. Every message says who, what arrived, what was wanted and the cure."""
+
+
+class VoxmillError(Exception):
+    """The root: anything the command line shows as a message and not as a traceback."""
+
+
+class SettingsError(VoxmillError):
+    """A job file, an option or a voice bank that cannot mean what was written."""
+
+
+class SourceError(VoxmillError):
+    """A source that cannot be read at all (one bad row is a failed row, not this)."""
+
+
+class BackendError(VoxmillError):
+    """A backend, its library or its weights are not there or do not work."""
+
+
+class SchemaError(VoxmillError):
+    """A table, a pipeline or a file that breaks its declared schema."""
+
+
+class StoreError(VoxmillError):
+    """The store could not do what was asked: full, read-only, unreachable."""
+
+
+class DamageError(VoxmillError):
+    """Stored bytes that are not what was stored: a checksum or a format does not hold."""
+
+
+class ConflictError(VoxmillError):
+    """The output holds something else: another source's corpus, or another build's commit."""
+
+
+class RowError(VoxmillError):
+    """One row could not be processed. It ends as failed, with this error, and the build goes on.
+
+    ``retryable`` says whether the same row might pass another time.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class MalformedRow(RowError):
+    """A source row or line that is not what its adapter reads."""
+
+
+class SynthesisError(RowError):
+    """A speech backend returned something that is not speech."""

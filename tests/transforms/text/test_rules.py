@@ -1,0 +1,160 @@
+"""The rules speak an instruction whole and an answer short, or say why not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.text.rules import InputPolicy, Spoken, rewrite_instruction, shorten_response
+from transforms.text.speakable import Limits, problems
+
+RICH = st.text() | st.text(alphabet="ab Zé.,:;!?()[]*-_#`|$/=+1290%\n\"'你好。，：（）")
+NO_LIMITS = Limits(max_chars=10**9, max_words=10**9, max_seconds=1e9)
+
+
+def rewrite(
+    text: str,
+    input_text: str = "",
+    lang: str = "en",
+    *,
+    draw: float = 0.99,
+    policy: InputPolicy = InputPolicy.MERGE,
+    max_chars: int = 400,
+) -> Spoken:
+    return rewrite_instruction(
+        text,
+        input_text,
+        lang,
+        policy=policy,
+        max_input_chars=60,
+        filler_rate=0.5,
+        max_chars=max_chars,
+        draw=lambda label: 0.0 if label == "filler" and draw < 0.9 else draw,
+    )
+
+
+def code(spoken: Spoken) -> str:
+    assert spoken.text == ""
+    return spoken.reasons[0][0]
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "input_text", "said"),
+    [
+        ("en", "Name 3 colors", "", "Name three colors."),
+        ("en", "what is a café?", "", "What is a cafe?"),
+        ("en", "Find the mean: 2, 5, 10", "", "Find the mean, two, five, ten."),
+        ("en", "Edit this sentence:", "He go home", "Edit this sentence. He go home."),
+        ("en", "Sort this.", "[5, 3]", "Sort this. Five, three."),
+        ("en", "Say 'yes'; then (maybe) \"no\"", "", "Say yes, then, maybe, no."),
+        ("en", "Use he/she", "<noinput>", "Use he or she."),
+        ("en", "Find x if x > 2", "", "Find x if x is greater than two."),
+        ("zh", "比较A和B。", "输入：书，笔", "比较A和B。输入，书，笔。"),
+        ("zh", "求85和44的平均值", "", "求八十五和四十四的平均值。"),
+    ],
+)
+def test_an_instruction_is_said_whole(lang: str, text: str, input_text: str, said: str) -> None:
+    assert rewrite(text, input_text, lang) == Spoken(said)
+
+
+@pytest.mark.parametrize(
+    ("lang", "draw", "text", "said"),
+    [
+        ("en", 0.0, "Describe it.", "Please describe it."),
+        ("en", 0.3, "Describe it.", "Could you please describe it?"),
+        ("en", 0.0, "What is it?", "Hey, what is it?"),
+        ("en", 0.0, "I like Paris.", "Hey, I like Paris."),
+        ("en", 0.0, "Paris is big.", "Hey, Paris is big."),
+        ("en", 0.0, "Hello, who is it?", "Hello, who is it?"),
+        ("zh", 0.0, "描述它。", "请描述它。"),
+        ("zh", 0.0, "这是什么？", "请问，这是什么？"),
+        ("zh", 0.0, "请描述它。", "请描述它。"),
+    ],
+)
+def test_a_filler_suits_its_sentence(lang: str, draw: float, text: str, said: str) -> None:
+    assert rewrite(text, lang=lang, draw=draw) == Spoken(said)
+
+
+def test_an_instruction_is_rejected_and_never_cut() -> None:
+    assert code(rewrite("word " * 100, max_chars=100)) == "too_long"
+    assert code(rewrite("word " * 10_000)) == "too_long"
+    assert code(rewrite(" \u200b")) == "empty_instruction"
+    assert code(rewrite("Run `a[0] = 1` now")) == "code"
+    assert code(rewrite("Translate привет")) == "script"
+
+
+def test_a_filler_never_pushes_an_instruction_over_its_limit() -> None:
+    assert rewrite("Describe it.", draw=0.0, max_chars=12) == Spoken("Describe it.")
+
+
+def test_an_input_is_merged_rejected_or_ignored_by_policy() -> None:
+    assert code(rewrite("Fix it.", "long " * 30)) == "input_too_long"
+    assert code(rewrite("Fix it.", "https://example.com/a")) == "input_not_speakable"
+    assert code(rewrite("Fix it.", "a cat", policy=InputPolicy.REJECT)) == "input_not_allowed"
+    assert rewrite("Fix it.", "", policy=InputPolicy.REJECT) == Spoken("Fix it.")
+    assert rewrite("Fix it.", "a cat", policy=InputPolicy.IGNORE) == Spoken("Fix it.")
+
+
+@pytest.mark.parametrize(
+    ("text", "max_chars", "said"),
+    [
+        ("One is here. Two is here.", 15, "One is here."),
+        ("**Bold** (yes) word.", 99, "Bold, yes, word."),
+        ("1. Red\n2. Blue", 99, "Red. Blue."),
+        ("It helps. Tips:\n\n1. Do this long thing.\n2. That.", 20, "It helps."),
+        ("It helps, like:\n\n1. Do this.\n2. Do that.", 40, "It helps, like, Do this. Do that."),
+        ("It helps. See:\n```\ncode\n```", 10, "It helps."),
+        ("Use amazon.com or the U.S. site.", 99, "Use amazon dot com or the US site."),
+        ("Done 🎉", 99, "Done."),
+    ],
+)  # fmt: skip
+def test_an_answer_keeps_whole_sentences(text: str, max_chars: int, said: str) -> None:
+    assert shorten_response(text, "en", max_chars=max_chars) == Spoken(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "max_chars", "wanted"),
+    [
+        ("", 50, "no_response"),
+        ("🎉", 50, "no_response"),
+        ("A very long first sentence indeed.", 20, "too_long"),
+        ("word " * 5000, 20, "too_long"),
+        ("Here they are:\n\n1. A very long item of a list.", 20, "list_too_long"),
+        ("Here it is:\n```python\nx = 1\n```", 50, "code"),
+        ("| a | b |\n|---|---|", 50, "table"),
+        ("See https://example.com/a now.", 50, "url"),
+    ],
+)
+def test_an_answer_that_cannot_be_said_has_its_reason(
+    text: str, max_chars: int, wanted: str
+) -> None:
+    assert code(shorten_response(text, "en", max_chars=max_chars)) == wanted
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@given(text=RICH, max_chars=st.integers(1, 80))
+def test_an_answer_is_speakable_and_within_its_limit_or_rejected(
+    lang: str, text: str, max_chars: int
+) -> None:
+    spoken = shorten_response(text, lang, max_chars=max_chars)
+    assert bool(spoken.text) != bool(spoken.reasons)
+    assert len(spoken.text) <= max_chars
+    assert spoken == shorten_response(text, lang, max_chars=max_chars)
+    assert not spoken.text or problems(spoken.text, lang, NO_LIMITS) == []
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@given(text=RICH, input_text=RICH, draw=st.floats(0, 0.99))
+def test_an_instruction_is_a_speakable_sentence_or_rejected(
+    lang: str, text: str, input_text: str, draw: float
+) -> None:
+    spoken = rewrite(text, input_text, lang, draw=draw)
+    assert bool(spoken.text) != bool(spoken.reasons)
+    assert not spoken.text or spoken.text[-1] in ".?!。？！"
+    assert not spoken.text or problems(spoken.text, lang, NO_LIMITS) == []
+    assert spoken == rewrite(text, input_text, lang, draw=draw)
+
+
+@pytest.mark.parametrize("text", ["a" * 5000, "word " * 200_000, "1" * 3000, "(" * 100_000])
+def test_hostile_rows_are_rejected(text: str) -> None:
+    assert rewrite(text).reasons
+    assert shorten_response(text, "en", max_chars=260).reasons

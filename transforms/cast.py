@@ -1,0 +1,69 @@
+"""Casts a voice for every utterance: one per speaker of a conversation, stable within it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from schemas.utterance import UTTERANCE, VOICE
+from transforms.backends.tts import SpeechBackend
+from transforms.randomness import draw
+from transforms.step import Artifacts, BatchFn, Identity, Step, TableName
+from transforms.voices import VoiceBank, choose, voice_digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast(Step):
+    """Draws from the bank by weight, from (seed, row id, role); source audio keeps its speaker."""
+
+    seed: int
+    bank: VoiceBank
+    backends: tuple[SpeechBackend, ...]
+
+    name: ClassVar[str] = "cast"
+    table: ClassVar[TableName] = "utterances"
+    reads: ClassVar[pa.Schema] = pa.schema(
+        [UTTERANCE.field(name) for name in ("id", "role", "lang", "split", "audio_sha256")]
+    )
+    writes: ClassVar[pa.Schema] = VOICE
+
+    def identity(self) -> Identity:
+        return {"seed": self.seed, "bank": sorted(self.digests().items())}
+
+    def digests(self) -> dict[str, str]:
+        """For each voice of the bank, the hash of all that its sound depends on."""
+        backends = {backend.name: backend for backend in self.backends}
+        return {
+            voice.id: voice_digest(voice, backends[voice.backend].identity(voice.spec))
+            for voice in self.bank.voices
+        }
+
+    @contextmanager
+    def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
+        digests = self.digests()
+
+        def cast(batch: pa.RecordBatch) -> pa.RecordBatch:
+            rows = []
+            for row in batch.to_pylist():
+                if row["audio_sha256"]:
+                    rows.append({"voice": "", "speaker_id": "", "voice_digest": ""})
+                    continue
+                voice = choose(
+                    self.bank,
+                    role=row["role"],
+                    lang=row["lang"],
+                    split=row["split"],
+                    draw=draw(self.seed, "cast", row["id"], row["role"]),
+                )
+                rows.append(
+                    {
+                        "voice": voice.id,
+                        "speaker_id": voice.speaker_id,
+                        "voice_digest": digests[voice.id],
+                    }
+                )
+            return pa.RecordBatch.from_pylist(rows, schema=VOICE)
+
+        yield cast

@@ -1,0 +1,9 @@
+"""The one source of randomness: draws that follow from the seed and labels, never from state."""
+
+import hashlib
+
+
+def draw(seed: int, *labels: str) -> float:
+    """A uniform number in [0, 1) that is a function of the corpus seed and the labels."""
+    text = "\x1f".join([str(seed), *labels]).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(text).digest()[:7], "big") / 2**56

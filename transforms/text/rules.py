@@ -1,0 +1,167 @@
+"""The embedded "LLM": deterministic rules that put an instruction and its answer into speech.
+
+Rewrite: few fillers, nothing a voice cannot say, numbers as words, the meaning whole (so nothing
+is cut). Respond: plain sentences, cut at a sentence end. (LLaMA-Omni, arXiv:2409.06666, appendix.)
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from transforms.text.clean import clean
+from transforms.text.language import Language, language
+from transforms.text.markup import strip_markup
+from transforms.text.sentences import fit, join, split
+from transforms.text.speakable import Limits, problems
+from transforms.text.spoken import finish, introduce, soften
+from transforms.text.verbalize import verbalize
+
+VERSION = 1  # raised whenever a rule changes what it returns
+
+_NO_INPUT = frozenset(("", "noinput", "no input", "none", "n/a", "无", "无输入", "没有输入"))
+
+Draw = Callable[[str], float]
+
+
+class InputPolicy(StrEnum):
+    """What becomes of a row whose Alpaca ``input`` is not empty.
+
+    MERGE speaks it after the instruction when it is short and speakable; else the row is rejected
+    with ``input_too_long`` or ``input_not_speakable``. REJECT rejects every such row
+    (``input_not_allowed``). IGNORE speaks the instruction alone: only for sources whose
+    instructions stand without their input, since the answer may refer to it.
+    """
+
+    MERGE = "merge"
+    REJECT = "reject"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A spoken text, or else the reasons (code, detail) why there is none: never both."""
+
+    text: str
+    reasons: tuple[tuple[str, str], ...] = ()
+
+
+def rewrite_instruction(
+    text: str,
+    input_text: str,
+    lang: str,
+    *,
+    policy: InputPolicy = InputPolicy.MERGE,
+    max_input_chars: int = 200,
+    filler_rate: float = 0.2,
+    max_chars: int = 400,
+    draw: Draw,
+) -> Spoken:
+    """An instruction as somebody would say it.
+
+    ``draw(label)`` gives a number in [0, 1) that depends on the row alone. The text is whole or
+    rejected (``empty_instruction``, ``too_long``, the codes of `problems` and `InputPolicy`).
+    """
+    table = language(lang)
+    if len(text) > 4 * max_chars + 2000:
+        return _rejected(
+            "too_long", f"{len(text)} characters before rewriting, at most {max_chars}"
+        )
+    said = _said(clean(text, table.code), table)
+    if not said:
+        return _rejected("empty_instruction", "the instruction is empty")
+    given = clean(input_text[: 4 * max_input_chars + 100], table.code).strip()
+    if given.strip("<>. ").lower() not in _NO_INPUT and policy is not InputPolicy.IGNORE:
+        if policy is InputPolicy.REJECT:
+            return _rejected("input_not_allowed", "the row has an input, the policy is reject")
+        if len(given) > max_input_chars:
+            detail = f"{len(input_text)} characters of input, at most {max_input_chars}"
+            return _rejected("input_too_long", detail)
+        more = _said(given, table)
+        if not more or (reasons := _reasons(_paragraph(more, table), table, math.inf)):
+            code, detail = reasons[0] if more else ("empty", "nothing to say")
+            return _rejected("input_not_speakable", f"{code}: {detail}"[:80])
+        if _paragraph(more, table).rstrip(".。") not in _paragraph(said, table):
+            said += more
+    spoken = _paragraph(said, table)
+    if reasons := _reasons(spoken, table, max_chars):
+        return Spoken("", reasons)
+    with_filler = _with_filler(spoken, table, filler_rate, draw)
+    return Spoken(with_filler if len(with_filler) <= max_chars else spoken)
+
+
+def shorten_response(text: str, lang: str, *, max_chars: int) -> Spoken:
+    """The whole sentences at the start of an answer that fit into ``max_chars``, as speech.
+
+    Code, tables, URLs and formulas before the cut reject it; so does a first sentence that does
+    not fit (``too_long``), or one that only introduces a list (``list_too_long``), or nothing to
+    say (``no_response``). A last sentence whose list was cut off is dropped.
+    """
+    table = language(lang)
+    head = text[: 3 * max_chars + 500]  # markup shrinks a text, but rarely by more
+    found = _said(clean(head, table.code), table)
+    if len(head) < len(text):
+        found = found[:-1]  # its end has not been read
+        if not found:
+            return _rejected("too_long", f"the first sentence is above {max_chars} characters")
+    if not found:
+        return _rejected("no_response", "the answer is empty")
+    kept, _ = fit(found, table, max_chars)
+    if not kept:
+        detail = f"the first sentence has {len(found[0])} characters, at most {max_chars}"
+        return _rejected("too_long", detail)
+    while kept and kept[-1][-1] in ":：":
+        kept.pop()
+    if not kept:
+        return _rejected("list_too_long", f"only an introduction fits into {max_chars} characters")
+    spoken = _paragraph(kept, table)
+    reasons = _reasons(spoken, table, max_chars)
+    return Spoken("", reasons) if reasons else Spoken(spoken)
+
+
+def _said(text: str, table: Language) -> list[str]:
+    """Clean text as finished sentences; one may be a mark of `markup` or end with a colon."""
+    plain = verbalize(strip_markup(text).text, table.code)
+    finished = (finish(sentence, table) for sentence in split(soften(plain, table), table))
+    return [sentence for sentence in finished if sentence]
+
+
+def _paragraph(found: list[str], table: Language) -> str:
+    *before, last = found
+    if last[-1] in ":：":
+        last = last[:-1].rstrip() + table.period
+    return join([*(introduce(sentence, table) for sentence in before), last], table)
+
+
+def _reasons(text: str, table: Language, max_chars: float) -> tuple[tuple[str, str], ...]:
+    """What keeps a voice from saying ``text``. Words and seconds are the check step's business."""
+    most = int(min(max_chars, 10**9))
+    limits = Limits(max_chars=most, max_words=10**9, max_seconds=math.inf)
+    return tuple(problems(text, table.code, limits))
+
+
+def _rejected(code: str, detail: str) -> Spoken:
+    return Spoken("", ((code, detail),))
+
+
+def _with_filler(text: str, table: Language, rate: float, draw: Draw) -> str:
+    """``text`` after a filler that suits a question, a request or a statement; or as it is."""
+    if text.lower().startswith(table.greetings) or draw("filler") >= rate:
+        return text
+    first = next(split(text, table))
+    word = first.split()[0].strip(",.?!") if table.joiner else first[:2]
+    is_request = word.lower() in table.requests
+    fillers = table.fillers
+    if is_request and first[-1] == table.period:
+        fillers = table.request_fillers
+    elif first[-1] == table.question and not is_request:
+        fillers = table.question_fillers
+    filler = fillers[int(draw("which_filler") * len(fillers))]
+    if is_request and table.polite_question and table.polite_question in filler.split():
+        text = first[:-1] + table.question + text[len(first) :]
+    if not table.joiner:
+        return filler + text
+    known = word.lower() in table.requests or word.lower() in table.openers
+    if known and (word[1:].islower() or word == "A"):
+        text = text[0].lower() + text[1:]
+    return f"{filler} {text}"

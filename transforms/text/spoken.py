@@ -1,0 +1,109 @@
+"""The last touch: punctuation for the eye becomes pauses, and sentences end as they should."""
+
+import re
+
+from transforms.text.language import Language
+
+_SPACES = re.compile(r"[ \t]+")
+_COMMAS = re.compile(r" ?,(?: ?,)*+ ?")
+_COMMA_BEFORE_END = re.compile(r",(?= ?(?:[.?!:\n]|$))")
+_COMMA_AT_START = re.compile(r"(?:^|(?<=[.?!\n])) ?, ?", re.MULTILINE)
+_ENDS = re.compile(r" ?[.?!][.?!]++")
+_GAP = re.compile(r"_{2,}|(?<![.])\.{5,}")
+_OPTIONAL_PLURAL = re.compile(r"(?<=[a-z])\((s|es)\)")
+_BRACKETS = re.compile(r"[()\[\]]")
+_QUOTES = re.compile(r"\"|(?<![A-Za-z])'|'(?![A-Za-z])|`(?=[A-Za-z])|''")
+_DASH = re.compile(r" ?--+ ?| - |(?<![A-Za-z])-|-(?![A-Za-z])")
+_COLON = re.compile(r" ?:(?! ?(?:\n|$))|;")
+_SLASH = re.compile(r"(?<=[A-Za-z]) ?/ ?(?=[A-Za-z])")
+_INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}(?=([^\n]?))")
+_DOT_INSIDE = re.compile(r"(?<=[A-Za-z])\.(?=[A-Za-z])")
+_MISSING_SPACE = re.compile(r"(?<=[,?!])(?=[A-Za-z])")
+_LOOSE_SPACE = re.compile(r" (?=[.,?!:])|(?<=\n) | (?=\n)")
+
+_ZH_SAID = str.maketrans(
+    {
+        ",": "，", "?": "？", "!": "！", ";": "。", "；": "。", ":": "：", "(": "，", ")": "，",
+        "（": "，", "）": "，", "[": "，", "]": "，", "【": "，", "】": "，", "…": "，", "—": "，",
+        "～": "，", '"': None, "“": None, "”": None, "《": None, "》": None, "〈": None, "〉": None,
+        "「": None, "」": None, "『": None, "』": None, "·": None, "•": None, "‘": None, "’": None,
+        "｡": "。", "．": "。", "–": "-", "−": "-",
+    }
+)  # fmt: skip
+_ZH_DOT = re.compile(r"\.(?![A-Za-z])")
+_ZH_HYPHEN = re.compile(r"-+(?![A-Za-z])|(?<![A-Za-z])-+|--+")
+_ZH_SPACE = re.compile(r"(?<![A-Za-z']) | (?![A-Za-z])")
+_ZH_QUOTE = re.compile(r"(?<![A-Za-z])'|'(?![A-Za-z])")
+_ZH_SLASH = re.compile(r" ?/ ?")
+_ZH_COLON = re.compile(r"：(?!(?:\n|$))")
+_ZH_PAUSES = re.compile(r"[，、]*，[，、]*")
+_ZH_PAUSE_AT_EDGE = re.compile(
+    r"(?:^|(?<=[。？！\n]))[，、]+|[，、]+(?=[。？！：\n]|$)", re.MULTILINE
+)
+_ZH_ENDS = re.compile(r"[。？！]([。？！])+")
+
+
+def soften(text: str, table: Language) -> str:
+    """Brackets, quotes, dashes, colons and slashes as pauses or words; content is kept.
+
+    A colon at the end of a line stays: it introduces what follows (see `finish`).
+    """
+    text = _GAP.sub(table.blank, _SPACES.sub(" ", text))
+    return _soften_chinese(text, table) if table.code == "zh" else _soften_latin(text, table)
+
+
+def _soften_latin(text: str, table: Language) -> str:
+    text = _OPTIONAL_PLURAL.sub(r"\1", text)
+    text = _QUOTES.sub("", _BRACKETS.sub(", ", text))
+    text = _COLON.sub(", ", _DASH.sub(_dash, text))
+    if "/" in text:
+        text = _SLASH.sub(table.either, text).replace("/", " ")
+    text = _INITIALS.sub(
+        lambda m: m[0].replace(".", "") + ("." if m[1] in ("", "\n") else ""), text
+    )
+    text = _DOT_INSIDE.sub(_dot, text)
+    text = _ENDS.sub(lambda m: "?" if "?" in m[0] else "!" if "!" in m[0] else ".", text)
+    text = _COMMAS.sub(", ", _SPACES.sub(" ", text))
+    text = _COMMA_BEFORE_END.sub("", _COMMA_AT_START.sub(" ", text))
+    text = _LOOSE_SPACE.sub("", _SPACES.sub(" ", text))
+    return _MISSING_SPACE.sub(" ", text).strip(" ,")
+
+
+def _dash(match: re.Match[str]) -> str:
+    return ", " if len(match[0]) > 1 else " "
+
+
+def _dot(match: re.Match[str]) -> str:
+    """amazon.com is said with its dot; "end.Next" lacks a space."""
+    following = match.string[match.end()]
+    return ". " if following.isupper() else " dot "
+
+
+def _soften_chinese(text: str, table: Language) -> str:
+    text = _ZH_DOT.sub("。", text.translate(_ZH_SAID)).replace(".", " ")
+    text = _ZH_HYPHEN.sub("，", _ZH_QUOTE.sub("", text))
+    text = _ZH_SLASH.sub(table.either, text)
+    text = _ZH_COLON.sub("，", _ZH_SPACE.sub("", text))
+    text = _ZH_ENDS.sub(r"\1", _ZH_PAUSES.sub("，", text))
+    return _ZH_PAUSE_AT_EDGE.sub("", text)
+
+
+def finish(sentence: str, table: Language) -> str:
+    """A sentence with its capital and its end; one that ends with a colon keeps it."""
+    body = sentence.strip(" ,，、-'\n\t")
+    if not any(char.isalnum() for char in body):
+        return body.strip(" .?!:。？！：")  # a mark of `markup`, or nothing
+    body = body[0].upper() + body[1:] if body[0].islower() and table.joiner else body
+    if body[-1] in ".?!。？！:：":
+        return body
+    return body + table.period
+
+
+def introduce(sentence: str, table: Language) -> str:
+    """A sentence that ends with a colon, with the pause that leads over to what it introduces."""
+    if sentence[-1:] not in (":", "："):
+        return sentence
+    body = sentence[:-1].rstrip(" ,，")
+    tail = body.lower() if not table.joiner else body.rpartition(" ")[2].lower()
+    leads_over = tail in table.intro_tails if table.joiner else tail.endswith(table.intro_tails)
+    return body + (table.comma if leads_over else table.period)
