@@ -6,12 +6,17 @@ from pathlib import Path
 
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
-from jobs.settings import JobSettings, load_job
+from jobs.settings import JobSettings, load_overridden
+from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.request import prepare
 from pipelines.task import Job
+from schemas.canonical import pretty_json
+from schemas.store import open_store
+
+RUN = "run.json"
 
 
 def build_job(
@@ -20,38 +25,42 @@ def build_job(
     *,
     source: str | None = None,
     output: str | None = None,
+    engine: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
     retry_failed: bool = False,
     refit: bool = False,
     quiet: bool = False,
-) -> tuple[JobSettings, Result]:
-    """Load, check, plan and build a job; the options stand above the file's settings."""
-    overrides = list(changes)
-    if source is not None:
-        overrides.append(f"source.path={Path(source).absolute()}")
-    if output is not None:
-        overrides.append(f"output.uri={output}")
-    if workers is not None:
-        overrides.append(f"engine.workers={workers}")
-    job = load_job(path, overrides)
+) -> tuple[JobSettings, Result, int]:
+    """Load, check, plan and build a job; the options stand above the file's settings.
+
+    Gives the job as it was run, what was done, and how many workers did it.
+    """
+    job = load_overridden(
+        path, changes, source=source, output=output, engine=engine, workers=workers
+    )
     request = request_of(job, path.parent, limit=limit, retry_failed=retry_failed, refit=refit)
     with ProgressView(quiet=quiet) as view:
         view.stage("plan", 1)
         planned = prepare(request)
         view.finished()
-        result = build(planned, engine_of(job, view), view)
-    return job, result
+        workers = _workers(job)
+        result = build(planned, _starter(job, workers, view), view)
+        store = open_store(request.output)
+        if not result.unchanged or store.size(RUN) is None:
+            store.put(RUN, pretty_json(run_record(job, result, workers)))
+    return job, result, max(workers, 1)
 
 
-def engine_of(job: JobSettings, listener: Listener) -> Callable[[Job], Engine]:
-    """What starts the job's engine."""
-    workers = job.engine.workers
-    count = os.cpu_count() or 1 if workers is None else workers
+def _workers(job: JobSettings) -> int:
+    count = job.engine.workers
+    return os.cpu_count() or 1 if count is None else count
 
+
+def _starter(job: JobSettings, workers: int, listener: Listener) -> Callable[[Job], Engine]:
     def start(work: Job) -> Engine:
-        if count == 0:
+        if workers == 0:
             return InlineEngine(work, listener)
-        return LocalEngine(work, count, job.engine.row_timeout_s, listener)
+        return LocalEngine(work, workers, job.engine.row_timeout_s, listener)
 
     return start

@@ -1,40 +1,236 @@
-"""The command line."""
+"""The command line: voxmill build, plan, verify, inspect, replay."""
 
 import argparse
 import json
+import logging
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
-from jobs.build import build_job
+from rich.console import Console
+
+from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
+from schemas.errors import SettingsError, VoxmillError
+from schemas.snapshot import Manifest, latest_snapshot, read_snapshot
+from schemas.store import Store, open_store
+
+EXIT_INTERRUPTED = 130
+DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
+EXAMPLES = """examples:
+  voxmill build examples/instruct_s2s.yaml --output corpus
+  voxmill build JOB.yaml --output corpus --input rows.json --set source.adapter=alpaca
+  voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
+  voxmill inspect corpus
+  voxmill verify corpus
+  voxmill replay corpus KEY
+
+exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
+3 more rows failed than limits.max_failed_fraction allows; 130 interrupted, run again to resume
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("voxmill")
-    parser.add_argument("cmd")
-    parser.add_argument("job")
-    parser.add_argument("--output")
-    parser.add_argument("--input")
-    parser.add_argument("--workers", type=int)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--set", action="append", default=[])
-    o = parser.parse_args(arguments)
-    job, result = build_job(
-        Path(o.job), o.set, source=o.input, output=o.output, workers=o.workers, limit=o.limit
-    )
-    print(
-        json.dumps(
-            {
-                "identity": result.manifest["identity"],
-                "counts": result.manifest["counts"],
-                "computed": result.computed,
-                "reused": result.reused,
-                "busy": result.busy_s,
-                "stage": result.stage_s,
-                "wall": result.wall_s,
-            }
+    """Run one command; errors become one message on stderr and an exit code."""
+    logging.basicConfig(format="voxmill: %(levelname)s: %(message)s", level=logging.WARNING)
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        return command(options)
+    except VoxmillError as error:
+        sys.stderr.write(f"voxmill: error: {error}\n")
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "\nvoxmill: interrupted. Finished work is kept; run the same command to go on.\n"
         )
+        return EXIT_INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "voxmill",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    return 0
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    build = commands.add_parser("build", help="build a corpus, or go on with one")
+    _job_options(build)
+    build.add_argument("--engine", choices=["local"], help="where the work is done")
+    build.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="worker processes (default: one per core; 0: in this process)",
+    )
+    build.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="try rows again that failed with a retryable error",
+    )
+    build.add_argument(
+        "--refit", action="store_true", help="fit centroids anew, not the parent snapshot's"
+    )
+    build.add_argument("--quiet", action="store_true", help="no progress")
+    build.set_defaults(command=_build)
+
+    plan = commands.add_parser("plan", help="the DAG, fingerprints, what would be reused, a guess")
+    _job_options(plan)
+    plan.set_defaults(command=_plan)
+
+    verify = commands.add_parser("verify", help="check every byte of a snapshot")
+    _corpus_options(verify)
+    verify.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
+    verify.set_defaults(command=_verify)
+
+    inspect = commands.add_parser("inspect", help="a snapshot, or one sample, for eyes and ears")
+    _corpus_options(inspect)
+    inspect.add_argument("key", nargs="?", help="a sample's key, or how it begins")
+    inspect.add_argument("--save-to", type=Path, metavar="DIR", help="write its members there")
+    inspect.set_defaults(command=_inspect)
+
+    replay = commands.add_parser("replay", help="rebuild one sample and compare its bytes")
+    _corpus_options(replay)
+    replay.add_argument("key", help="a sample's key")
+    replay.set_defaults(command=_replay)
+    return parser
+
+
+def _job_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("job", type=Path, help="a job file (YAML)")
+    parser.add_argument("--input", metavar="PATH", help="another source than the job's")
+    parser.add_argument("--output", metavar="URI", help="where the corpus is, or shall be")
+    parser.add_argument("--limit", type=int, metavar="N", help="read only the first N rows")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="A.B=C",
+        dest="changes",
+        help="change a setting of the job file (repeatable)",
+    )
+    parser.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
+
+
+def _corpus_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("uri", help="the corpus")
+    parser.add_argument("--version", type=int, metavar="N", help="a snapshot (default: the newest)")
+
+
+def _build(options: argparse.Namespace) -> int:
+    from jobs.build import build_job
+
+    _check_numbers(options)
+    job, result, workers = build_job(
+        options.job,
+        options.changes,
+        source=options.input,
+        output=options.output,
+        engine=options.engine,
+        workers=options.workers,
+        limit=options.limit,
+        retry_failed=options.retry_failed,
+        refit=options.refit,
+        quiet=options.quiet,
+    )
+    assert job.output.uri is not None
+    console = Console(stderr=options.json)
+    print_summary(open_store(job.output.uri), result, workers, console)
+    code, why = exit_code(job, result.manifest)
+    if why:
+        sys.stderr.write(f"voxmill: {why}\n")
+    if options.json:
+        print(json.dumps(json_line(result)))
+    return code
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    if options.limit is not None and options.limit < 1:
+        raise SettingsError(f"--limit {options.limit}: wanted at least 1")
+    if getattr(options, "workers", None) is not None and options.workers < 0:
+        raise SettingsError(f"--workers {options.workers}: wanted 0 (this process) or more")
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from jobs.plan import plan_text
+
+    _check_numbers(options)
+    text, figures = plan_text(
+        options.job,
+        options.changes,
+        source=options.input,
+        output=options.output,
+        limit=options.limit,
+    )
+    (sys.stderr if options.json else sys.stdout).write(text)
+    if options.json:
+        print(json.dumps(figures))
+    return EXIT_OK
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from pipelines.damage import all_damage
+
+    store, manifest = _corpus(options)
+    damages = list(all_damage(store, manifest))
+    for damage in damages:
+        print(f"{damage.path}: {damage.problem}")
+    name = f"{store.uri} v{manifest['version']:06d}"
+    if damages:
+        print(f"{name}: {len(damages)} damaged; build again with the same job to recompute them")
+    else:
+        print(
+            f"{name}: whole; {manifest['counts']['accepted']} samples in "
+            f"{len(manifest['shards'])} shards, identity {manifest['identity']}"
+        )
+    if options.json:
+        listed = [{"path": item.path, "problem": item.problem} for item in damages]
+        print(json.dumps({"damaged": listed, "identity": manifest["identity"]}))
+    return EXIT_GATE if damages else EXIT_OK
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from jobs.inspect import inspect
+
+    print(inspect(options.uri, options.key, version=options.version, save_to=options.save_to))
+    return EXIT_OK
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from jobs.recipe import from_manifest, pipeline_of
+    from pipelines.replay import replay
+
+    store, manifest = _corpus(options)
+    job, bank = from_manifest(manifest["settings"])
+    result = replay(store, manifest, pipeline_of(job, bank), options.key)
+    for name in result.members:
+        print(f"{'differs' if name in result.differing else 'equal  '}  {result.key}.{name}")
+    for name, (there, here) in result.environment.items():
+        print(f"environment: {name} was {there}, here it is {here}")
+    return EXIT_GATE if result.differing else EXIT_OK
+
+
+def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:
+    store = open_store(options.uri)
+    manifest = (
+        latest_snapshot(store) if options.version is None else read_snapshot(store, options.version)
+    )
+    if manifest is None:
+        raise SettingsError(
+            f"{store.uri}: no snapshot there; give the folder that `voxmill build --output` wrote"
+        )
+    return store, manifest
 
 
 if __name__ == "__main__":

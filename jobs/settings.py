@@ -1,6 +1,7 @@
 """The job file: one validated model. An unknown key is an error naming the nearest known one."""
 
 import difflib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -176,6 +177,26 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> JobSettings:
     for change in changes:
         _apply(document, change)
     return validate(document, f"job {path}")
+
+
+def load_overridden(
+    path: Path,
+    changes: Sequence[str],
+    *,
+    source: str | None = None,
+    output: str | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
+) -> JobSettings:
+    """A job file with the command line's options standing above it."""
+    options = {
+        "source.path": None if source is None else str(Path(source).absolute()),
+        "output.uri": output,
+        "engine.name": engine,
+        "engine.workers": workers,
+    }
+    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
+    return load_job(path, [*changes, *given])
 
 
 def validate(document: dict[str, Any], who: str) -> JobSettings:

@@ -9,14 +9,25 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipelines.commit import Commit, commit_path, is_whole, read_commit
-from pipelines.damage import file_damage
+from pipelines.damage import file_damage, read_outcomes
 from pipelines.engines.engine import Engine, Listener
+from pipelines.memo import unpack
 from pipelines.plan import PlannedShard, write_plan
 from pipelines.publish import Ending, point_to_latest, publish
 from pipelines.request import Planned, state_of
-from pipelines.task import AssembleShard, FinishFit, Job, Receipt, RunPartition, State, Task
+from pipelines.task import (
+    AssembleShard,
+    Exhibit,
+    FinishFit,
+    Job,
+    Receipt,
+    RunPartition,
+    State,
+    Task,
+)
 from schemas.canonical import pretty_json
 from schemas.errors import DamageError, StoreError
 from schemas.snapshot import FileEntry, Manifest, read_verified
@@ -24,6 +35,7 @@ from schemas.store import Store, open_store
 from transforms.environment import environment
 
 logger = logging.getLogger(__name__)
+MAX_EXHIBITS = 6
 
 
 @dataclass
@@ -31,6 +43,8 @@ class Result:
     """What a build did. ``computed`` and ``reused`` are rows by memo step; times in seconds.
 
     ``busy_s`` is what workers spent in a step, summed over workers; ``stage_s`` is wall time.
+    ``exhibits`` are the utterances of a few rows that were spoken and then rejected: id, turn,
+    role, spoken_text, voice, flac, codes, measures.
     """
 
     manifest: Manifest
@@ -40,6 +54,7 @@ class Result:
     busy_s: dict[str, float]
     stage_s: dict[str, float]
     wall_s: float
+    exhibits: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -106,6 +121,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
     try:
         run = _Run(planned, engine, listener, _whole_pins(output, planned))
         manifest = _run(run, output, open_store(request.work))
+        exhibits = _exhibits(run, output, open_store(request.work), manifest)
     finally:
         engine.close()
     for path in open_store(request.work).list(job.scratch):
@@ -119,7 +135,27 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         busy_s=run.busy_s,
         stage_s=run.stage_s,
         wall_s=time.monotonic() - began,
+        exhibits=exhibits,
     )
+
+
+def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list[dict[str, Any]]:
+    """The first few rejected rows that have audio, by id, with their audio."""
+    spoken = [row for row in read_outcomes(output, manifest["rejected"]) if row["spoken"]]
+    chosen = sorted(spoken, key=lambda row: row["id"])[:MAX_EXHIBITS]
+    partitions = {item.name: item for item in run.planned.plan.partitions}
+    by_partition: dict[str, list[str]] = {}
+    for row in chosen:
+        by_partition.setdefault(row["partition"], []).append(row["id"])
+    tasks = [
+        Exhibit(state=run.state, partition=partitions[name], ids=tuple(ids))
+        for name, ids in by_partition.items()
+    ]
+    receipts = run.stage("exhibits", tasks, len(tasks))
+    shown: list[dict[str, Any]] = []
+    for path in sorted(str(receipt["exhibit"]) for receipt in receipts):
+        shown += unpack(work.get(path), path).to_pylist()
+    return shown
 
 
 def _run(run: _Run, output: Store, work: Store) -> Manifest:

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pipelines.commit import Commit, sha256_of
 from pipelines.outcome import OUTCOME, Outcome, identity_reasons
 from pipelines.plan import read_plan
 from schemas.errors import DamageError, StoreError
 from schemas.index import INDEX
+from schemas.parquet import iterate, read_table
 from schemas.shard import (
     crc32c,
     durations_suffix,
@@ -121,9 +119,8 @@ def _count_damage(store: Store, manifest: Manifest, broken: set[str]) -> Iterato
 
 def read_outcomes(store: Store, entry: FileEntry) -> list[Outcome]:
     """The rows of a rejected or failed file."""
-    rows: list[Outcome] = pq.read_table(
-        pa.BufferReader(read_verified(store, entry)), schema=OUTCOME
-    ).to_pylist()
+    table = read_table(read_verified(store, entry), OUTCOME, entry["name"])
+    rows: list[Outcome] = table.to_pylist()
     return rows
 
 
@@ -131,13 +128,10 @@ def _shard_damage(
     store: Store, shard: ShardEntry, sets: list[UnitSet], keys: set[str]
 ) -> Iterator[Damage]:
     path = f"shards/{shard['name']}"
-    index = pq.ParquetFile(pa.BufferReader(store.get(f"index/{shard['index']}")))
-    if index.schema_arrow.names != INDEX.names or index.schema_arrow.types != INDEX.types:
-        yield Damage(f"index/{shard['index']}", "its columns are not the index schema's")
-        return
     samples, end = 0, 0
-    for batch in index.iter_batches(batch_size=256):
-        for row in batch.to_pylist():
+    index = f"index/{shard['index']}"
+    try:
+        for row in iterate(store.get(index), INDEX, index, 256):
             where = f"{path}, sample {row['key']}"
             if row["key"] in keys:
                 yield Damage(where, "its key is not unique in the corpus")
@@ -154,6 +148,8 @@ def _shard_damage(
                     yield Damage(where, problem)
             except (DamageError, StoreError) as error:
                 yield Damage(where, str(error))
+    except DamageError as error:
+        yield Damage(index, str(error))
     if samples != shard["samples"]:
         yield Damage(path, f"holds {samples} samples, the manifest says {shard['samples']}")
 

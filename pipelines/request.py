@@ -10,7 +10,7 @@ from pipelines.spool import SourceRow
 from pipelines.task import State
 from schemas.canonical import digest
 from schemas.snapshot import FileEntry, Manifest, latest_snapshot
-from schemas.store import open_store
+from schemas.store import Store, open_store
 from transforms.environment import environment
 from transforms.units import MfccUnits
 
@@ -49,9 +49,12 @@ class Planned:
     published: bool  # the newest snapshot is the answer to this very request
 
 
-def prepare(request: Request) -> Planned:
-    """Read the source, plan it against the newest snapshot, and name the build."""
-    output = open_store(request.output)
+def prepare(request: Request, output: Store | None = None) -> Planned:
+    """Read the source, plan it against the newest snapshot, and name the build.
+
+    ``output`` stands in for the request's own output, for a look that writes nothing.
+    """
+    output = output or open_store(request.output)
     parent = latest_snapshot(output)
     before = read_plan(output, parent) if parent else None
     plan = make_plan(

@@ -1,0 +1,135 @@
+"""What a build would do, with nothing written: the plan and what the memo holds for it."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.evaluate import Evaluator, live
+from pipelines.memo import Memo
+from pipelines.plan import FLAC_BYTES_PER_S, load_partition
+from pipelines.request import Planned, Request, prepare, state_of
+from schemas.canonical import sha256_hex
+from schemas.conformance import conform
+from schemas.snapshot import FileEntry, read_verified
+from schemas.store import FileStore, Store, open_store
+from transforms.step import Fit
+
+
+class Overlay:
+    """A store that reads from ``base`` and writes to ``top``."""
+
+    def __init__(self, base: Store, top: Store) -> None:
+        self.base, self.top, self.uri = base, top, base.uri
+
+    def _holder(self, path: str) -> Store:
+        return self.base if self.top.size(path) is None else self.top
+
+    def get(self, path: str) -> bytes:
+        return self._holder(path).get(path)
+
+    def get_range(self, path: str, offset: int, length: int) -> bytes:
+        return self._holder(path).get_range(path, offset, length)
+
+    def size(self, path: str) -> int | None:
+        return self._holder(path).size(path)
+
+    def put(self, path: str, data: bytes) -> None:
+        self.top.put(path, data)
+
+    def put_new(self, path: str, data: bytes) -> bool:
+        return self.size(path) is None and self.top.put_new(path, data)
+
+    def put_file(self, path: str, local: Path) -> None:
+        self.top.put_file(path, local)
+
+    def list(self, prefix: str) -> list[str]:
+        return sorted({*self.base.list(prefix), *self.top.list(prefix)})
+
+    def delete(self, path: str) -> None:
+        """Only what this overlay wrote: the base is never touched."""
+        self.top.delete(path)
+
+
+@dataclass(frozen=True)
+class StepPreview:
+    """Rows of one memo step: found in the memo, surely to compute, and not known before that."""
+
+    reused: int
+    missing: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A planned build, and per memo step what would be reused. Speech and bytes are guesses."""
+
+    planned: Planned
+    steps: dict[str, StepPreview]
+    unfitted: tuple[str, ...]
+    speech_s: float
+    shard_bytes: float
+
+
+def preview(request: Request) -> Preview:
+    """Plan a request and look up every row in the memo. Nothing is written to the output."""
+    with tempfile.TemporaryDirectory(prefix="voxmill-preview-") as folder:
+        scratch = FileStore(Path(folder))
+        output = Overlay(open_store(request.output), scratch)
+        work = Overlay(open_store(request.work), scratch)
+        planned = prepare(request, output)
+        artifacts = dict(planned.pins)
+        unfitted: list[str] = []
+        for fit in request.pipeline.fits():
+            if fit.name in artifacts:
+                continue
+            if not fit.pinned:
+                artifacts[fit.name] = _fit(planned, fit, output)
+            else:
+                unfitted.append(fit.name)
+        state = state_of(request.pipeline, artifacts)
+        data = {name: read_verified(output, entry) for name, entry in artifacts.items()}
+        until = unfitted[0] if unfitted else None
+        evaluator = Evaluator(
+            request.pipeline,
+            Memo(work),
+            state.fingerprints,
+            data,
+            generation=planned.generation,
+            compute=False,
+        )
+        reused: dict[str, int] = {}
+        missing: dict[str, int] = {}
+        for partition in planned.plan.partitions:
+            rows = load_partition(output, partition)
+            _, stats = evaluator.evaluate(rows, partition.name, until)
+            for name, item in stats.items():
+                reused[name] = reused.get(name, 0) + item.rows - item.missing
+                missing[name] = missing.get(name, 0) + item.missing
+        evaluator.close()
+    steps, behind = {}, 0
+    for step in request.pipeline.memo_steps():
+        found = step.name in reused
+        steps[step.name] = StepPreview(
+            reused.get(step.name, 0),
+            missing.get(step.name, 0),
+            behind if found else planned.plan.rows,
+        )
+        behind += missing.get(step.name, 0)
+    speech_s = sum(partition.seconds for partition in planned.plan.partitions)
+    return Preview(planned, steps, tuple(unfitted), speech_s, speech_s * FLAC_BYTES_PER_S)
+
+
+def _fit(planned: Planned, fit: Fit, output: Overlay) -> FileEntry:
+    """Fit what no memo step stands before: it reads the source rows alone."""
+    pipeline, plan = planned.request.pipeline, planned.plan
+    evaluator = Evaluator(pipeline, None, {}, {})
+    merged = fit.merge([])
+    for partition in plan.partitions:
+        tables, _ = evaluator.evaluate(load_partition(output, partition), partition.name, fit.name)
+        table = tables[fit.table]
+        batch = conform(fit.name, table.filter(live(table)), fit.reads)
+        merged = fit.merge([merged, fit.partial(batch, len(plan.partitions))])
+    data = fit.finalize(merged)
+    entry: FileEntry = {"name": f"artifacts/{fit.name}", "sha256": sha256_hex(data)}
+    output.put(entry["name"], data)
+    return entry
