@@ -24,6 +24,7 @@ from schemas.snapshot import (
     SCHEMA,
     FileEntry,
     Manifest,
+    ParentEntry,
     identity,
     read_snapshot,
     snapshot_path,
@@ -81,14 +82,13 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
             "Voxmill, please report it with run.json"
         )
     pipeline = planned.request.pipeline
+    version, parent = _place(planned)
     manifest: Manifest = {
         "format": FORMAT,
         "schema": SCHEMA,
-        "version": planned.parent["version"] + 1 if planned.parent else 1,
+        "version": version,
         "identity": identity(shards, rejected_rows, failed_rows),
-        "parent": {"version": planned.parent["version"], "identity": planned.parent["identity"]}
-        if planned.parent
-        else None,
+        "parent": parent,
         "build_id": planned.build_id,
         "request": planned.asked,
         "generation": planned.generation,
@@ -109,6 +109,16 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
         "unit_sets": [ending.state.unit_set.to_json()] if ending.state.unit_set else [],
     }
     return _claim(output, manifest)
+
+
+def _place(planned: Planned) -> tuple[int, ParentEntry | None]:
+    """The version to write, and its parent. Mending writes the version that stands."""
+    newest = planned.parent
+    if newest is None:
+        return 1, None
+    if planned.published:
+        return newest["version"], newest["parent"]
+    return newest["version"] + 1, {"version": newest["version"], "identity": newest["identity"]}
 
 
 def _claim(output: Store, manifest: Manifest) -> Manifest:

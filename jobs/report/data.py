@@ -1,5 +1,6 @@
 """Gathers what the report and the card show, in one pass over the index: counts, not rows."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class GateUse:
         statuses = [
             next((m["status"] for m in turn["measures"] if m["name"] == self.gate.measure), None)
             for turn in row["turns"]
-            if self._covers(turn["role"], row["lang"])
+            if self.covers(turn["role"], row["lang"])
         ]
         kind = "outside" if not statuses else "judged"
         if any(status != TAKEN for status in statuses):
@@ -70,11 +71,12 @@ class GateUse:
             item["step"] == "select"
             and item["code"] == self.gate.measure
             and 0 <= item["turn"] < len(row["turns"])
-            and self._covers(row["turns"][item["turn"]]["role"], row["lang"])
+            and self.covers(row["turns"][item["turn"]]["role"], row["lang"])
             for item in row["reasons"]
         )
 
-    def _covers(self, role: str, lang: str) -> bool:
+    def covers(self, role: str, lang: str) -> bool:
+        """Whether the gate judges such utterances."""
         gate = self.gate
         return (not gate.roles or role in gate.roles) and (not gate.langs or lang in gate.langs)
 
@@ -223,7 +225,7 @@ def _see_turn(corpus: Corpus, turn: IndexRow, lang: str) -> None:
     for measure in turn["measures"]:
         name, value = measure["name"], measure["value"]
         corpus.statuses.setdefault(name, {}).setdefault(slot, Counter())[measure["status"]] += 1
-        if value is not None:
+        if value is not None and math.isfinite(value):
             corpus.values.setdefault(name, {}).setdefault(slot, Histogram()).add(value)
     if turn["num_frames"]:
         units = corpus.units

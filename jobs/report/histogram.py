@@ -16,12 +16,12 @@ FINEST = -30  # the narrowest bins are 2 ** -30 wide
 class Histogram:
     """Counts in bins of width 2**level, aligned at 0; bins double when they span too far.
 
-    The final level follows from the least and the greatest value alone, so the order of the values
-    changes nothing. Quantiles are right to 1/1024 of the range, and exact at its ends.
+    A bin holds (count, least value). The final level follows from the least and the greatest value
+    alone, so the order of the values changes nothing.
     """
 
     level: int = FINEST
-    counts: dict[int, int] = field(default_factory=dict)
+    bins: dict[int, tuple[int, float]] = field(default_factory=dict)
     num: int = 0
     min: float = math.inf
     max: float = -math.inf
@@ -32,26 +32,27 @@ class Histogram:
         self.min, self.max = min(self.min, value), max(self.max, value)
         while self._span(self.level) > MAX_BINS:
             self.level += 1
-            self.counts = _halved(self.counts)
+            self.bins = _halved(self.bins)
         place = math.floor(value / 2.0**self.level)
-        self.counts[place] = self.counts.get(place, 0) + 1
+        count, least = self.bins.get(place, (0, value))
+        self.bins[place] = (count + 1, min(least, value))
 
     def quantile(self, share: float) -> float:
-        """The value below which ``share`` of the values lie, to within a bin. Needs a value."""
+        """The value that ``share`` of the values do not exceed; too small by at most a bin."""
         wanted, seen = share * self.num, 0
-        for place, count in sorted(self.counts.items()):
+        for _, (count, least) in sorted(self.bins.items()):
             seen += count
             if seen >= wanted:
-                return min(self.max, max(self.min, (place + 0.5) * 2.0**self.level))
+                return least
         return self.max
 
     def binned(self, level: int) -> dict[int, int]:
         """The counts in bins of width 2**level; ``level`` is at least this histogram's."""
         assert level >= self.level, (level, self.level)
-        counts = self.counts
+        bins = self.bins
         for _ in range(level - self.level):
-            counts = _halved(counts)
-        return counts
+            bins = _halved(bins)
+        return {place: count for place, (count, _) in bins.items()}
 
     def _span(self, level: int) -> int:
         width = 2.0**level
@@ -69,10 +70,11 @@ def shared_level(histograms: Iterable[Histogram], most: int) -> int:
     return level
 
 
-def _halved(counts: dict[int, int]) -> dict[int, int]:
-    halved: dict[int, int] = {}
-    for place, count in counts.items():
-        halved[place // 2] = halved.get(place // 2, 0) + count
+def _halved(bins: dict[int, tuple[int, float]]) -> dict[int, tuple[int, float]]:
+    halved: dict[int, tuple[int, float]] = {}
+    for place, (count, least) in bins.items():
+        before, other = halved.get(place // 2, (0, least))
+        halved[place // 2] = (before + count, min(other, least))
     return halved
 
 

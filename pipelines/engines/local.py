@@ -35,6 +35,7 @@ class _Slot:
     key: str = ""
     entered: float | None = None
     greeted: bool = False
+    drained: bool = False  # its pipe has been read to the end
 
 
 @dataclass
@@ -126,7 +127,7 @@ class LocalEngine:
                 else:
                     _raise(*message)
         except (EOFError, ConnectionResetError):
-            logger.debug("a worker's pipe closed")
+            slot.drained = True
 
     def _bury(self) -> Iterator[_Tracked]:
         """Replace the dead and the stuck; their tasks are to be done again."""
@@ -136,8 +137,8 @@ class LocalEngine:
                 timeout_s = self._timeout_s
                 slot.process.kill()
                 slot.process.join()
-            if slot.process.is_alive() or slot.pipe.poll():
-                continue
+            if slot.process.is_alive() or not slot.drained:
+                continue  # what a dead worker sent before it died still counts
             slot.process.join()
             yield from self._post_mortem(slot, timeout_s)
             slot.pipe.close()

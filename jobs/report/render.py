@@ -1,0 +1,208 @@
+"""The report: one HTML file that needs nothing else, from a snapshot and what its build did."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from jobs.report.data import SHOWN_REJECTED, STEPS, Corpus, gather
+from jobs.report.reading import outcome_rows
+from jobs.report.samples import (
+    COLUMNS,
+    HEIGHT,
+    MAX_UNITS,
+    Budget,
+    code_use,
+    shown_rejection,
+    shown_sample,
+)
+from jobs.report.views import (
+    BOX,
+    bounds_words,
+    measure_views,
+    reason_bars,
+    stages,
+    voice_tables,
+)
+from pipelines.outcome import Outcome
+from schemas.snapshot import Manifest
+from schemas.store import Store
+from schemas.unitset import UnitSet
+from transforms.split import TRAIN
+from transforms.voices import disjointness
+
+Heard: TypeAlias = dict[int, dict[str, Any]]  # a row's exhibits by turn
+TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+ACCEPTED_BYTES: Final = 6_500_000  # of FLAC; base64 makes 4 bytes of 3
+REJECTED_BYTES: Final = 2_500_000
+FACTS: Final = ("engine", "workers", "wall_s", "computed_rows", "reused_rows")
+# The page's only script. Its hash is in the page's policy: no other script would run.
+SCRIPT: Final = (
+    'document.addEventListener("play",function(event){'
+    'document.querySelectorAll("audio").forEach(function(other){'
+    "if(other!==event.target)other.pause()})},true)"
+)
+
+
+def render_report(
+    store: Store,
+    manifest: Manifest,
+    run: Mapping[str, object],
+    exhibits: list[dict[str, Any]],
+    corpus: Corpus | None = None,
+) -> str:
+    """The page. ``run`` is what run.json holds, and may be empty; so may ``exhibits``.
+
+    ``exhibits`` are the utterances of rejected rows that were heard: id, turn, role, spoken_text,
+    voice, flac, codes, measures. ``corpus`` is ``gather``'s, where the caller has it already.
+    Raises DamageError if what the snapshot names is damaged.
+    """
+    if corpus is None:
+        corpus = gather(store, manifest)
+    if run.get("build_id", manifest["build_id"]) != manifest["build_id"]:
+        run = {}  # the record of another version's build
+    accepted, rejected = Budget(ACCEPTED_BYTES), Budget(REJECTED_BYTES)
+    shown = [
+        shown_sample(store, manifest, row, accepted)
+        for row in (corpus.chosen.samples() if corpus.places else [])
+    ]
+    unit_rows = corpus.unit_rows.items()
+    sets = [UnitSet.from_json(value) for value in manifest["unit_sets"]]
+    page = environment().get_template("report.html.j2")
+    text = page.render(
+        manifest=manifest,
+        counts=manifest["counts"],
+        settings=yaml.safe_dump(manifest["settings"], allow_unicode=True, sort_keys=True),
+        corpus=corpus,
+        splits=_splits(manifest),
+        places=sorted(corpus.places.items(), key=lambda item: (item[0][0] != TRAIN, item[0])),
+        stages=stages(manifest, corpus),
+        reasons=reason_bars(corpus),
+        voices=voice_tables(corpus),
+        disjoint=[d for d in disjointness(corpus.bank).sentence.split(". ") if d],
+        measures=measure_views(corpus),
+        gates=[(bounds_words(use), use) for use in corpus.gates],
+        units=[(item, code_use(store, unit_rows, item)) for item in sets],
+        samples=shown,
+        rejections=[
+            shown_rejection(row, heard, rejected)
+            for row, heard in _rejections(store, manifest, corpus, exhibits)
+        ],
+        audio_left_out=accepted.left_out + rejected.left_out,
+        steps=step_table(manifest, run),
+        stage_s=_numbers(run.get("stage_s")),
+        facts=_facts(run),
+        max_units=MAX_UNITS,
+        wave=(COLUMNS, HEIGHT),
+        box=BOX,
+        script=Markup(SCRIPT),
+        script_hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
+    )
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def environment() -> Environment:
+    """Templates that escape every value, and stop at a name that is not there."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"count": _count, "percent": _percent, "duration": duration, "short": _short}
+    return made
+
+
+def step_table(
+    manifest: Manifest, run: Mapping[str, object]
+) -> list[dict[str, float | str | None]]:
+    """Rows, computed and reused rows, and busy seconds of each step; None for what is unknown."""
+    rows: Mapping[str, float] = manifest["step_rows"]
+    parts = {name: _numbers(run.get(name)) for name in ("computed", "reused", "busy_s")}
+    names = {name for part in (rows, *parts.values()) for name in part}
+    order = {name: place for place, name in enumerate(STEPS)}
+    return [
+        {
+            "name": name,
+            "rows": rows.get(name),
+            **{kind: part.get(name) for kind, part in parts.items()},
+        }
+        for name in sorted(names, key=lambda name: (order.get(name, len(order)), name))
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 1.42 s, 3 min 05 s, 2.31 h."""
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+    return f"{seconds / 3600:,.2f} h"
+
+
+def _rejections(
+    store: Store, manifest: Manifest, corpus: Corpus, exhibits: list[dict[str, Any]]
+) -> list[tuple[Outcome, Heard]]:
+    """At most SHOWN_REJECTED: those that can be heard first, then one of each reason."""
+    heard: dict[str, Heard] = {}
+    for item in exhibits:
+        heard.setdefault(item["id"], {})[item["turn"]] = item
+    chosen: dict[str, Outcome] = {}
+    if heard:
+        rows = outcome_rows(store, manifest["rejected"])
+        chosen = {row["id"]: row for row in rows if row["id"] in heard}
+    for row in corpus.chosen.rejections():
+        if len(chosen) < SHOWN_REJECTED:
+            chosen.setdefault(row["id"], row)
+    return [(row, heard.get(key, {})) for key, row in chosen.items()]
+
+
+def _splits(manifest: Manifest) -> list[tuple[str, int, float]]:
+    """Split, samples, seconds: from the manifest alone."""
+    shards = manifest["shards"]
+    return [
+        (
+            name,
+            sum(shard["samples"] for shard in shards if shard["split"] == name),
+            sum(shard["seconds"] for shard in shards if shard["split"] == name),
+        )
+        for name in sorted({shard["split"] for shard in shards}, reverse=True)
+    ]
+
+
+def _facts(run: Mapping[str, object]) -> list[tuple[str, str]]:
+    """What the run says of itself in one word or number."""
+    return [
+        (name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+        for name, value in ((name, run.get(name)) for name in FACTS)
+        if isinstance(value, str | int | float)
+    ]
+
+
+def _numbers(value: object) -> dict[str, float]:
+    """The numbers of a mapping; nothing for anything else: run.json may be of another version."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {
+        str(name): number
+        for name, number in value.items()
+        if isinstance(number, int | float) and not isinstance(number, bool)
+    }
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f}" if whole else "0.0"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

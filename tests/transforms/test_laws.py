@@ -1,0 +1,280 @@
+"""The five laws that hold for every transform, in one suite; and the laws of the fit steps."""
+
+import importlib
+import pickle
+import pkgutil
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import transforms
+from schemas.errors import BackendError
+from tests.builders import corpus, inputs_of, pipeline, planned_table
+from transforms.backends.flite import Flite
+from transforms.backends.tts import VoiceSpec
+from transforms.dedup import FindDuplicates
+from transforms.kmeans import FitKmeans
+from transforms.step import BatchFn, Explode, Fit, Step
+from transforms.synthesize import Synthesize
+from transforms.voices import VoiceBank, load_bank
+
+FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
+MAPS = [node.name for node in pipeline().nodes if isinstance(node, Step | Explode)]
+FITS = [node.name for node in pipeline().nodes if isinstance(node, Fit)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A transform with rows that it reads."""
+
+    name: str
+    node: Any
+    batch: pa.RecordBatch
+    artifacts: dict[str, bytes]
+
+    def open(self) -> Any:
+        return self.node.open() if isinstance(self.node, Explode) else self.node.open(self.artifacts)
+
+    def result(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        with self.open() as run:
+            return run(batch)
+
+    @property
+    def rows(self) -> list[pa.RecordBatch]:
+        """What becomes of each row, by a run over all of them."""
+        whole = whole_result(self.name)
+        if isinstance(self.node, Step):
+            return [whole.slice(row, 1) for row in range(whole.num_rows)]
+        ids = whole.column("id").to_pylist()
+        found = []
+        for key in self.batch.column("id").to_pylist():
+            found.append(whole.slice(ids.index(key) if key in ids else 0, ids.count(key)))
+        return found
+
+
+@cache
+def main_cases() -> dict[str, Case]:
+    nodes = pipeline(min_pairs=1)
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()))
+    return {node.name: Case(node.name, node, inputs[node.name], artifacts) for node in nodes.nodes}
+
+
+@cache
+def case(name: str) -> Case:
+    if name != "synthesize-flite":
+        return main_cases()[name]
+    bank = load_bank(FAST)
+    english = VoiceBank(tuple(voice for voice in bank.voices if voice.lang == "en"))
+    try:
+        Flite().check(VoiceSpec(name="kal16", lang="en"))
+    except BackendError as error:
+        pytest.skip(str(error))
+    nodes = pipeline(bank=english, backends=(Flite(),))
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()[:12]))
+    return Case(name, nodes.node("synthesize"), inputs["synthesize"], artifacts)
+
+
+@cache
+def whole_result(name: str) -> pa.RecordBatch:
+    return case(name).result(case(name).batch)
+
+
+every_map = pytest.mark.parametrize("name", [*MAPS, "synthesize-flite"])
+every_fit = pytest.mark.parametrize("name", FITS)
+
+
+def same(found: list[pa.RecordBatch], expected: list[pa.RecordBatch]) -> None:
+    """Row for row, so that a failure shows a row and not a corpus."""
+    for row, (one, other) in enumerate(zip(found, expected, strict=True)):
+        assert one.to_pylist() == other.to_pylist(), f"row {row}"
+        assert one.equals(other)
+
+
+def forbidden_nulls(array: pa.Array, field: pa.Field, path: str) -> list[str]:
+    """The fields, nested ones too, that hold nulls though they are declared without."""
+    found = [path] if array.null_count and not field.nullable else []
+    present = array.drop_null()
+    if pa.types.is_list(field.type):
+        found += forbidden_nulls(present.flatten(), field.type.value_field, path + "[]")
+    if pa.types.is_struct(field.type):
+        for inner in field.type:
+            values = pa.compute.struct_field(present, inner.name)
+            found += forbidden_nulls(values, inner, f"{path}.{inner.name}")
+    return found
+
+
+def check_declared(node: Any, result: pa.RecordBatch) -> None:
+    assert result.schema.names == node.writes.names
+    assert result.schema.types == node.writes.types
+    for column, field in zip(result.columns, node.writes, strict=True):
+        assert forbidden_nulls(column, field, field.name) == []
+    result.validate(full=True)
+
+
+def test_every_transform_there_is_stands_in_this_suite() -> None:
+    for module in pkgutil.iter_modules(transforms.__path__):
+        importlib.import_module(f"transforms.{module.name}")
+
+    def below(parent: type) -> set[str]:
+        return {
+            name
+            for child in parent.__subclasses__()
+            for name in ({child.__name__} | below(child))
+            if child.__module__.startswith("transforms.")
+        }
+
+    shown = {type(case(name).node).__name__ for name in [*MAPS, *FITS]}
+    assert below(Step) | below(Explode) | below(Fit) == shown
+
+
+def test_the_suite_shows_every_transform_enough_rows() -> None:
+    """A law over no rows would hold for anything."""
+    for name in MAPS:
+        assert case(name).batch.num_rows >= 10, name
+        assert whole_result(name).num_rows >= 10, name
+    audio = case("synthesize").batch.column("audio")
+    assert 0 < audio.null_count < len(audio)
+    assert case("rewrite").batch.num_rows < len(corpus())  # a duplicate went
+    reasons = whole_result("check_speakable").column("turn_reasons").to_pylist()
+    assert any(reasons)
+    assert not all(reasons)
+
+
+@pytest.mark.parametrize("name", [*MAPS, *FITS, "gather"])
+def test_a_transform_travels_to_a_worker(name: str) -> None:
+    node = case(name).node
+    assert pickle.loads(pickle.dumps(node)) == node
+
+
+@every_map
+def test_law_1_the_output_has_the_declared_schema(name: str) -> None:
+    check_declared(case(name).node, whole_result(name))
+    if isinstance(case(name).node, Step):
+        assert whole_result(name).num_rows == case(name).batch.num_rows
+    else:
+        ids = case(name).batch.column("id").to_pylist()
+        shown = whole_result(name).column("id").to_pylist()
+        assert list(dict.fromkeys(shown)) == [key for key in ids if key in shown]
+        assert pa.concat_batches(case(name).rows).equals(whole_result(name))
+
+
+@every_map
+@settings(max_examples=10)
+@given(data=st.data())
+def test_law_2_cutting_batches_differently_changes_nothing(name: str, data: st.DataObject) -> None:
+    batch = case(name).batch
+    most = 12 if name in ("measure", "synthesize-flite") else batch.num_rows
+    cuts = data.draw(st.lists(st.integers(0, most), max_size=6), label="cuts")
+    edges = [0, *sorted(cuts), most]
+    with case(name).open() as run:
+        parts = [run(batch.slice(a, b - a)) for a, b in zip(edges, edges[1:], strict=False)]
+    expected = pa.concat_batches(case(name).rows[:most])
+    same([pa.concat_batches(parts)], [expected])
+
+
+@every_map
+def test_law_3_the_order_of_rows_changes_nothing(name: str) -> None:
+    batch = case(name).batch
+    backwards = list(range(batch.num_rows))[::-1]
+    with case(name).open() as run:
+        at_once = run(batch.take(pa.array(backwards)))
+        alone = [run(batch.slice(row, 1)) for row in backwards]
+    expected = [case(name).rows[row] for row in backwards]
+    same(alone, expected)
+    same([at_once], [pa.concat_batches(expected)])
+
+
+@every_map
+def test_law_3_two_threads_at_once_change_nothing(name: str) -> None:
+    batch = case(name).batch
+    order = list(range(batch.num_rows))
+    start = threading.Barrier(2)
+
+    def work(run: BatchFn, rows: list[int]) -> list[pa.RecordBatch]:
+        start.wait()
+        return [run(batch.slice(row, 1)) for row in rows]
+
+    with case(name).open() as run, ThreadPoolExecutor(2) as pool:
+        there = pool.submit(work, run, order)
+        back = pool.submit(work, run, order[::-1])
+        same(there.result(), case(name).rows)
+        same(back.result(), case(name).rows[::-1])
+
+
+@every_map
+def test_law_4_a_rerun_is_identical(name: str) -> None:
+    again = replace(case(name), node=pickle.loads(pickle.dumps(case(name).node)))
+    same([again.result(case(name).batch)], [whole_result(name)])
+
+
+@every_map
+def test_law_5_the_empty_batch_works(name: str) -> None:
+    empty = case(name).batch.slice(0, 0)
+    result = case(name).result(empty)
+    check_declared(case(name).node, result)
+    assert result.num_rows == 0
+
+
+def fits() -> list[Any]:
+    """The fit steps: k-means both where its cap binds and where it does not."""
+    plain = case("kmeans").node
+    return [
+        pytest.param(case("duplicates").node, id="duplicates"),
+        pytest.param(replace(case("duplicates").node, scope="instruction"), id="instructions"),
+        pytest.param(plain, id="kmeans"),
+        pytest.param(replace(plain, max_frames=40, num_clusters=3), id="kmeans-capped"),
+    ]
+
+
+@cache
+def fitted(fit: Fit) -> bytes:
+    return fit.finalize(fit.merge([fit.partial(case(fit.name).batch, 1)]))
+
+
+@pytest.mark.parametrize("fit", fits())
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32), num_cuts=st.integers(0, 12))
+def test_partials_in_any_grouping_merge_in_any_tree(fit: Fit, seed: int, num_cuts: int) -> None:
+    batch = case(fit.name).batch
+    chance = random.Random(seed)
+    order = chance.sample(range(batch.num_rows), batch.num_rows)
+    edges = [0, *sorted(chance.choices(range(batch.num_rows + 1), k=num_cuts)), batch.num_rows]
+    shuffled = batch.take(pa.array(order))
+    parts = [
+        fit.partial(shuffled.slice(a, b - a), 1) for a, b in zip(edges, edges[1:], strict=False)
+    ]
+    while len(parts) > 1:
+        chance.shuffle(parts)
+        count = chance.randint(1, len(parts))
+        parts = [fit.merge(parts[:count]), *parts[count:]]
+    assert fit.finalize(fit.merge(parts)) == fitted(fit)
+
+
+@every_fit
+def test_an_empty_corpus_can_be_fitted(name: str) -> None:
+    fit, batch = case(name).node, case(name).batch
+    nothing = fit.finalize(fit.merge([]))
+    assert nothing == fit.finalize(fit.merge([fit.partial(batch.slice(0, 0), 3)]))
+    assert nothing != fitted(fit)
+
+
+OTHER_KMEANS = FitKmeans(seed=8, num_clusters=6, max_frames=1000, roles=("assistant",))
+
+
+@pytest.mark.parametrize("changed", [FindDuplicates(enabled=False), OTHER_KMEANS])
+def test_the_fit_law_can_tell_artifacts_apart(changed: Fit) -> None:
+    assert fitted(changed) != fitted(case(changed.name).node)
+
+
+def test_the_flite_case_speaks_as_flite() -> None:
+    assert isinstance(case("synthesize-flite").node, Synthesize)
+    assert case("synthesize-flite").node.backends == (Flite(),)
