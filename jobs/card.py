@@ -67,7 +67,7 @@ def _front_matter(manifest: Manifest, stats: Corpus) -> str:
         for split in splits
     ]
     value: dict[str, object] = {
-        "pretty_name": str(manifest["settings"]["name"]),
+        "pretty_name": _plain(str(manifest["settings"]["name"])),
         **hub_license(stats.licenses),
         "language": stats.langs,
         "task_categories": TASKS,
@@ -224,4 +224,5 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    return "".join(char if char.isalnum() or char in " -_." else " " for char in text).strip()
+    """A name from a user as plain words."""
+    return " ".join("".join(c if c.isalnum() or c in "-_." else " " for c in text).split())

@@ -94,7 +94,7 @@ def _find(store: Store, manifest: Manifest, key: str) -> tuple[str, str]:
     for state, name, source_id in _names(store, manifest):
         if name == key:
             exact.append((state, name))
-        if key and name.startswith(key):
+        if name.startswith(key):
             begins = [*begins[: NEAREST + 1], (state, name)]
         if source_id and source_id == key:
             by_source = [*by_source[: NEAREST + 1], (state, name)]

@@ -1,5 +1,6 @@
 """What a corpus may say of its license, from the licenses of its source rows and voices."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -47,7 +48,7 @@ def hub_license(licenses: Mapping[str, int]) -> dict[str, str]:
     known = HUB.get(names[0].lower())
     if known is not None:
         return {"license": known}
-    return {"license": "other", "license_name": names[0].lower().replace(" ", "-")}
+    return {"license": "other", "license_name": _slug(names[0])}
 
 
 def license_words(licenses: Mapping[str, int], voices: Sequence[str]) -> str:
@@ -82,6 +83,10 @@ def license_words(licenses: Mapping[str, int], voices: Sequence[str]) -> str:
             "cover the programs; whether a voice's license says more about its audio, see there."
         )
     return "\n\n".join(part for part in parts if part)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "unnamed"
 
 
 def as_code(text: str) -> str:

@@ -4,6 +4,7 @@ The driver holds references and counts. Every result is in a store before its re
 build that is killed at any moment is continued by running it again.
 """
 
+import contextlib
 import logging
 import secrets
 import time
@@ -124,8 +125,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         exhibits = _exhibits(run, output, open_store(request.work), manifest)
     finally:
         engine.close()
-    for path in open_store(request.work).list(job.scratch):
-        open_store(request.work).delete(path)
+        _sweep(open_store(request.work), job.scratch)
     computed = {name: run.computed.get(name, 0) for name in memo}
     return Result(
         manifest=manifest,
@@ -137,6 +137,13 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         wall_s=time.monotonic() - began,
         exhibits=exhibits,
     )
+
+
+def _sweep(work: Store, scratch: str) -> None:
+    """Remove what only this run needed; a store that cannot is not worth a second error."""
+    with contextlib.suppress(StoreError):
+        for path in work.list(scratch):
+            work.delete(path)
 
 
 def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list[dict[str, Any]]:

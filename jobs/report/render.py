@@ -40,7 +40,7 @@ Heard: TypeAlias = dict[int, dict[str, Any]]  # a row's exhibits by turn
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 ACCEPTED_BYTES: Final = 6_500_000  # of FLAC; base64 makes 4 bytes of 3
 REJECTED_BYTES: Final = 2_500_000
-FACTS: Final = ("engine", "workers", "wall_s", "computed_rows", "reused_rows")
+FACTS: Final = ("engine", "workers", "wall_s")
 # The page's only script. Its hash is in the page's policy: no other script would run.
 SCRIPT: Final = (
     'document.addEventListener("play",function(event){'
@@ -124,7 +124,11 @@ def step_table(
 ) -> list[dict[str, float | str | None]]:
     """Rows, computed and reused rows, and busy seconds of each step; None for what is unknown."""
     rows: Mapping[str, float] = manifest["step_rows"]
-    parts = {name: _numbers(run.get(name)) for name in ("computed", "reused", "busy_s")}
+    parts = {
+        "computed": _numbers(run.get("computed_rows", run.get("computed"))),
+        "reused": _numbers(run.get("reused_rows", run.get("reused"))),
+        "busy_s": _numbers(run.get("busy_s")),
+    }
     names = {name for part in (rows, *parts.values()) for name in part}
     order = {name: place for place, name in enumerate(STEPS)}
     return [

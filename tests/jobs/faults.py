@@ -39,7 +39,6 @@ class FaultySpeech:
     faults: tuple[str, ...] = (*RETURNED, *DEADLY)
     log: str = ""
     slow_open_s: float = 0.0
-    slow_text_s: float = 0.0
     name: str = "flite"
 
     def identity(self, voice: VoiceSpec) -> Mapping[str, object]:
@@ -62,7 +61,6 @@ class _Speaker:
         if self.backend.log:
             with open(self.backend.log, "a", encoding="utf-8") as log:
                 log.write(text + "\n")
-        time.sleep(self.backend.slow_text_s)
         for word in self.backend.faults:
             if word in text.lower():
                 return Speech(_fault(word), RATE_HZ)

@@ -47,6 +47,10 @@ def test_the_front_matter_describes_the_corpus(card: str) -> None:
     assert value["size_categories"] == ["n<1K"]
 
 
+# webdataset leaves its shards to the garbage collector
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_code_on_the_card_reads_the_corpus(
     tiny_corpus: TinyCorpus, card: str, number: int, monkeypatch: pytest.MonkeyPatch
@@ -83,7 +87,7 @@ def test_hostile_names_stay_inside_their_cell(tiny_corpus: TinyCorpus) -> None:
     card = render_card(tiny_corpus.store, manifest, hostile)
     front_matter(card)
     assert "<img" not in card.split("---\n", 2)[2]
-    assert not re.search(r"^# \W", card, re.MULTILINE)
+    assert len(re.findall(r"^# ", card, re.MULTILINE)) == 1
 
 
 def test_licenses_map_to_the_hubs_names() -> None:

@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.report.data import SHOWN_SAMPLES
+from jobs.report.data import SHOWN_SAMPLES, Chosen
 from jobs.report.histogram import MAX_BINS, Histogram, Smallest, shared_level
 from jobs.report.reading import index_rows, read_sample
 from jobs.report.render import render_report
@@ -165,6 +165,18 @@ def test_what_is_shown_covers_each_split_language_and_a_dialogue(tiny_corpus: Ti
     assert len(shown) <= SHOWN_SAMPLES
     assert {(row["split"], row["lang"]) for row in shown} == set(corpus.places)
     assert any(len(row["turns"]) > 2 for row in shown)
+
+
+def test_the_rare_kinds_are_shown_among_many_rows() -> None:
+    chosen = Chosen()
+    for number in range(400):
+        rare = number in (17, 290)
+        row = {"key": f"k{number}", "split": "eval" if rare else "train", "lang": "en"}
+        chosen.see({**row, "turns": [1] * (4 if number == 123 else 2), "num_dropped": 0})
+    shown = {row["key"] for row in chosen.samples()}
+    assert len(shown) == SHOWN_SAMPLES
+    assert "k123" in shown
+    assert shown & {"k17", "k290"}
 
 
 def test_a_gate_that_judges_nothing_is_counted_so(tiny_corpus: TinyCorpus) -> None:
