@@ -4,8 +4,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from jobs.card import render_card
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
+from jobs.report.data import gather
+from jobs.report.render import render_report
 from jobs.settings import JobSettings, load_overridden
 from jobs.summary import run_record
 from pipelines.build import Result, build
@@ -14,9 +17,9 @@ from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.request import prepare
 from pipelines.task import Job
 from schemas.canonical import pretty_json
-from schemas.store import open_store
+from schemas.store import Store, open_store
 
-RUN = "run.json"
+RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
 
 
 def build_job(
@@ -47,9 +50,21 @@ def build_job(
         workers = _workers(job)
         result = build(planned, _starter(job, workers, view), view)
         store = open_store(request.output)
-        if not result.unchanged or store.size(RUN) is None:
-            store.put(RUN, pretty_json(run_record(job, result, workers)))
+        if not result.unchanged or any(store.size(name) is None for name in (RUN, CARD, REPORT)):
+            view.stage("report", 1)
+            _describe(store, job, result, workers)
+            view.finished()
     return job, result, max(workers, 1)
+
+
+def _describe(store: Store, job: JobSettings, result: Result, workers: int) -> None:
+    """Write what people read: run.json, the dataset card, the page to look at and listen to."""
+    run = run_record(job, result, workers)
+    corpus = gather(store, result.manifest)
+    page = render_report(store, result.manifest, run, result.exhibits, corpus)
+    store.put(REPORT, page.encode("utf-8"))
+    store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
+    store.put(RUN, pretty_json(run))
 
 
 def _workers(job: JobSettings) -> int:

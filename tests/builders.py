@@ -194,7 +194,9 @@ def corpus() -> list[Conversation]:
         conversation("Say hi 👋🏽 to 3 friends 🎉", "Hi, hi and hi! 😀 They are happy."),
         conversation("用一句话介绍北京。", "北京是中国的首都，有3000多年的历史。", lang="zh"),
         conversation("写一首诗", "春天来了，花都开了。", "再写一首", "秋天到了。", lang="zh"),
-        conversation("Hello.", "Hello, how are you?", "Fine. You?", "Fine, thank you.", system="Be."),
+        conversation(
+            "Hello.", "Hello, how are you?", "Fine. You?", "Fine, thank you.", system="Be."
+        ),
         conversation("What is said here?", "A word.", "And now?", "$$x^2 = 4$$", "Again?", "Yes."),
         conversation(heard("hello there", clip), heard("hello", clip, "imported")),
         conversation(heard("and this", clip), "That is a text."),
@@ -310,7 +312,9 @@ def rowwise(
     )
 
 
-def sine(hertz: float, seconds: float, rate_hz: int = RATE_HZ, peak: float = 0.5) -> npt.NDArray[Any]:
+def sine(
+    hertz: float, seconds: float, rate_hz: int = RATE_HZ, peak: float = 0.5
+) -> npt.NDArray[Any]:
     """A sine [N] in [-peak, peak]."""
     return peak * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate_hz)) / rate_hz)
 

@@ -92,8 +92,8 @@ class Smallest(Generic[T]):
         self._items: dict[str, T] = {}
 
     def add(self, key: str, item: T) -> None:
-        """Offer an item; keys are unique."""
-        if self.size < 1:
+        """Offer an item; of one key the first counts."""
+        if self.size < 1 or key in self._items:
             return
         heapq.heappush(self._heap, (-rank(key), key))
         self._items[key] = item

@@ -1,4 +1,4 @@
-"""The graph: a pipeline whose nodes do not fit cannot be built, and says who, what and what else."""
+"""The graph: a pipeline whose nodes do not fit cannot be built, and says who and what."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,7 @@ from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
 from transforms.select import GATHER
 from transforms.split import Split
-from transforms.step import Node, Resources
+from transforms.step import Node
 from transforms.units import MfccUnits
 
 ID = pa.schema([CONVERSATION.field("id")])
@@ -30,7 +30,9 @@ def toy(name: str, reads: pa.Schema = ID, **writes: pa.DataType) -> Toy:
 
 def reading(name: str, column: str, dtype: pa.DataType, table: str = "conversations") -> Toy:
     columns = pa.schema([field(column, dtype, "")])
-    return Toy(name=name, reads=columns, writes=pa.schema([]), run=rowwise(columns, dict), table=table)  # type: ignore[arg-type]
+    return Toy(
+        name=name, reads=columns, writes=pa.schema([]), run=rowwise(columns, dict), table=table
+    )  # type: ignore[arg-type]
 
 
 def complaint(*nodes: Node) -> str:
@@ -160,7 +162,3 @@ def test_the_columns_that_end_a_row_are_those_of_verdicts() -> None:
         if item.name not in (f"{node.name}_reasons", f"{node.name}_error")
     ]
     assert [name for name in turn_level if is_verdict(name)] == []
-
-
-def test_resources_are_no_part_of_a_fit() -> None:
-    assert Resources() == Resources(cpus=1.0, batch_rows=1_000_000)

@@ -20,7 +20,9 @@ from schemas.store import FileStore
 from tests.builders import Tone, conversation, heard, pipeline, planned_table
 from transforms.respond import Respond
 
-SCHEMA = pa.schema([KEY, pa.field("said", pa.string()), pa.field("toy_error", error_field("").type)])
+SCHEMA = pa.schema(
+    [KEY, pa.field("said", pa.string()), pa.field("toy_error", error_field("").type)]
+)
 WHERE = ("toy", "f" * 64, "p000000")
 
 
@@ -170,7 +172,9 @@ def test_one_damaged_pack_costs_only_its_own_rows(memo: Memo) -> None:
     damaged = memo.store.list("memo")[1]
     lost = unpack(memo.store.get(damaged), "x")["key"].to_pylist()
     memo.store.put(damaged, b"torn")
-    assert held(memo) == {k: v for k, v in {"a": "1", "b": "2", "c": "3", "d": "4"}.items() if k not in lost}
+    assert held(memo) == {
+        k: v for k, v in {"a": "1", "b": "2", "c": "3", "d": "4"}.items() if k not in lost
+    }
     assert damaged not in memo.store.list("memo")
 
 
@@ -182,7 +186,12 @@ def test_packs_of_another_step_fingerprint_or_partition_are_not_seen(memo: Memo,
         "fingerprint": ("toy", "e" * 64, WHERE[2]),
         "partition": (*WHERE[:2], "p000001"),
     }[name]
-    schema = pa.schema([item.with_name(f"{other[0]}_error") if item.name == "toy_error" else item for item in SCHEMA])
+    schema = pa.schema(
+        [
+            item.with_name(f"{other[0]}_error") if item.name == "toy_error" else item
+            for item in SCHEMA
+        ]
+    )
     assert memo.lookup(*other, schema, 0).rows == {}
     assert held(memo) == {"a": "1"}
 

@@ -75,7 +75,9 @@ def test_tarfile_reads_what_was_written(tmp_path: Path) -> None:
     assert (tmp_path / "x.tar").read_bytes()[257:263] == b"ustar\0"
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # webdataset leaves its file to the collector
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning"
+)  # webdataset leaves its file to the collector
 def test_webdataset_reads_the_same_samples(tmp_path: Path) -> None:
     write(tmp_path / "x.tar", SAMPLES)
     found = list(webdataset.WebDataset(str(tmp_path / "x.tar"), shardshuffle=False))

@@ -77,7 +77,9 @@ def test_put_new_has_one_winner_among_threads(store: FileStore) -> None:
     for round_ in range(20):
         start = threading.Barrier(8)
 
-        def work(number: int, name: str = f"commit-{round_}", start: threading.Barrier = start) -> bool:
+        def work(
+            number: int, name: str = f"commit-{round_}", start: threading.Barrier = start
+        ) -> bool:
             start.wait()
             return store.put_new(name, b"%d" % number)
 

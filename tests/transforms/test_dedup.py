@@ -27,7 +27,11 @@ def repeats(rows: list[Conversation], fit: FindDuplicates | None = None, **born:
     found = []
     for row in run_step(Dedup(), conform("dedup", table, Dedup.reads), {"duplicates": artifact}):
         (item,) = row["dedup_reasons"] or [None]
-        assert item is None or (item["step"], item["code"], item["turn"]) == ("dedup", "duplicate", -1)
+        assert item is None or (item["step"], item["code"], item["turn"]) == (
+            "dedup",
+            "duplicate",
+            -1,
+        )
         found.append(item and ids.index(item["detail"].removeprefix("repeats ")))
     return found
 

@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ class Case:
     artifacts: dict[str, bytes]
 
     def open(self) -> Any:
-        return self.node.open() if isinstance(self.node, Explode) else self.node.open(self.artifacts)
+        return (
+            self.node.open() if isinstance(self.node, Explode) else self.node.open(self.artifacts)
+        )
 
     def result(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         with self.open() as run:
@@ -176,7 +179,7 @@ def test_law_2_cutting_batches_differently_changes_nothing(name: str, data: st.D
     cuts = data.draw(st.lists(st.integers(0, most), max_size=6), label="cuts")
     edges = [0, *sorted(cuts), most]
     with case(name).open() as run:
-        parts = [run(batch.slice(a, b - a)) for a, b in zip(edges, edges[1:], strict=False)]
+        parts = [run(batch.slice(a, b - a)) for a, b in pairwise(edges)]
     expected = pa.concat_batches(case(name).rows[:most])
     same([pa.concat_batches(parts)], [expected])
 
@@ -249,9 +252,7 @@ def test_partials_in_any_grouping_merge_in_any_tree(fit: Fit, seed: int, num_cut
     order = chance.sample(range(batch.num_rows), batch.num_rows)
     edges = [0, *sorted(chance.choices(range(batch.num_rows + 1), k=num_cuts)), batch.num_rows]
     shuffled = batch.take(pa.array(order))
-    parts = [
-        fit.partial(shuffled.slice(a, b - a), 1) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    parts = [fit.partial(shuffled.slice(a, b - a), 1) for a, b in pairwise(edges)]
     while len(parts) > 1:
         chance.shuffle(parts)
         count = chance.randint(1, len(parts))

@@ -12,7 +12,9 @@ from transforms.audio import encode_flac
 from transforms.measure import NOT_YET, TAKEN_HERE, Measured, measures, silences
 
 
-def measured(samples: npt.NDArray[np.int16], text: str = "Hello.", rate: int = 16000) -> dict[str, float]:
+def measured(
+    samples: npt.NDArray[np.int16], text: str = "Hello.", rate: int = 16000
+) -> dict[str, float]:
     """The measures that were taken, by name."""
     found = measures(encode_flac(samples, rate), text)
     return {item["name"]: item["value"] for item in found if item["value"] is not None}

@@ -34,7 +34,9 @@ def spoken(turn: int, **measures: float | None) -> dict[str, Any]:
 
 
 def dialogue(*loudness: float | None) -> list[dict[str, Any]]:
-    return [spoken(turn, loudness_lufs=value, duration_s=2.0) for turn, value in enumerate(loudness)]
+    return [
+        spoken(turn, loudness_lufs=value, duration_s=2.0) for turn, value in enumerate(loudness)
+    ]
 
 
 def verdict(

@@ -27,7 +27,7 @@ from tests.builders import (
     wav,
 )
 from transforms.audio import decode_flac
-from transforms.backends.tts import SpeechBackend, Speech, VoiceSpec
+from transforms.backends.tts import Speech, SpeechBackend, VoiceSpec
 from transforms.cast import Cast
 from transforms.synthesize import Synthesize
 from transforms.voices import VoiceBank
@@ -208,7 +208,9 @@ def test_a_cast_voice_is_the_one_that_speaks() -> None:
     assert answer["voice"] == "en-answers"
     assert first == again
     assert first["voice_digest"] == step.digests()[first["voice"]]
-    said = {name: speak(Tone(), voice=name)["flac_sha256"] for name in ("en-asks-low", "en-answers")}
+    said = {
+        name: speak(Tone(), voice=name)["flac_sha256"] for name in ("en-asks-low", "en-answers")
+    }
     assert len(set(said.values())) == 2
 
 

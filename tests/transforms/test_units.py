@@ -121,7 +121,7 @@ def test_more_centroids_than_the_contract_allows_fail_the_row() -> None:
 
 def test_without_centroids_a_row_fails_and_says_why() -> None:
     batch = utterances(STEP.reads, {"role": "assistant"})
-    with pytest.raises(RowError, match="no centroids: no train row was spoken.*--refit"):
+    with pytest.raises(RowError, match=r"no centroids: no train row was spoken.*--refit"):
         run_step(STEP, batch, artifact(np.zeros((0, 39), np.float32)))
 
 
