@@ -90,6 +90,11 @@ class Pipeline:
             if isinstance(node, Fit):
                 fitted.add(node.name)
             elif isinstance(node, Explode):
+                if UTTERANCES in tables:
+                    raise SchemaError(
+                        f"pipeline {self.name}: {node.name} makes the utterance table, which an "
+                        "earlier node made already"
+                    )
                 tables[UTTERANCES] = {item.name: (node.name, item.type) for item in node.writes}
             elif isinstance(node, Step | Gather):
                 self._add(tables[node.table if isinstance(node, Step) else CONVERSATIONS], node)

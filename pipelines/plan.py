@@ -141,7 +141,13 @@ def make_plan(
     )
     with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
         count = spool(rows, Path(folder))
-        present: set[str] = set()
+        present = {key for key, _ in sorted_rows(Path(folder)) if key in known} if known else set()
+        if known and not same_lineage and len(present) < MIN_OVERLAP * min(len(known), count):
+            raise ConflictError(
+                f"{store.uri} holds a corpus of another source: of its {len(known)} rows only "
+                f"{len(present)} are among the {count} that were read; choose another --output, "
+                "or, if this is the same source after a large edit, --set output.same_lineage=true"
+            )
         found: dict[str, list[dict[str, object]]] = {name: [] for name in lost}
 
         def unknown() -> Iterator[dict[str, object]]:
@@ -149,18 +155,10 @@ def make_plan(
                 name = known.get(key)
                 if name is None:
                     yield {**columns, "born": version}
-                    continue
-                present.add(key)
-                if name in lost:
+                elif name in lost:
                     found[name].append({**columns, "born": lost[name].born})
 
         added = list(_write_partitions(store, unknown(), _next_number(parent), version))
-    if known and not same_lineage and len(present) < MIN_OVERLAP * min(len(known), count):
-        raise ConflictError(
-            f"{store.uri} holds a corpus of another source: of its {len(known)} rows only "
-            f"{len(present)} are among the {count} that were read; choose another --output, or, if "
-            "this is the same source after a large edit, --set output.same_lineage=true"
-        )
     kept = []
     for partition in parent.partitions if parent else ():
         if partition.name in lost:
@@ -174,8 +172,9 @@ def make_plan(
             kept.append(partition)
         else:
             kept.append(_without_the_gone(store, partition, present))
-    shards = _shards(tuple(added), parent.shards if parent else (), target_bytes, eval_fraction)
-    return Plan((*kept, *added), shards)
+    partitions = (*kept, *added)
+    planned = parent.shards if parent else ()
+    return Plan(partitions, _shards(partitions, planned, target_bytes, eval_fraction))
 
 
 def _is_whole(store: Store, partition: Partition) -> bool:
@@ -227,8 +226,7 @@ def _write_partition(store: Store, table: pa.Table, name: str, born: int) -> Par
     data = sink.getvalue().to_pybytes()
     sha256 = sha256_hex(data)
     file = f"inputs/{name}-{sha256[:12]}.parquet"
-    if store.size(file) != len(data):
-        store.put(file, data)
+    store.put(file, data)
     return Partition(
         name=name,
         file=file,
@@ -252,17 +250,21 @@ def _seconds(row: dict[str, object]) -> float:
 
 
 def _shards(
-    added: tuple[Partition, ...],
+    partitions: tuple[Partition, ...],
     planned: tuple[PlannedShard, ...],
     target_bytes: int,
     eval_fraction: float,
 ) -> tuple[PlannedShard, ...]:
+    """The planned shards, and new ones for the partitions that no shard of a split covers."""
     shards = list(planned)
     for split, share in ((TRAIN, 1.0 - eval_fraction), (EVAL, eval_fraction)):
         number = 1 + max((item.number for item in planned if item.split == split), default=-1)
+        covered = {name for item in planned if item.split == split for name in item.partitions}
         run: list[str] = []
         size = 0.0
-        for partition in added if share > 0 else ():
+        for partition in partitions if share > 0 else ():
+            if partition.name in covered:
+                continue
             expected = partition.seconds * FLAC_BYTES_PER_S * share
             if run and size + expected > target_bytes:
                 shards.append(PlannedShard(split=split, number=number, partitions=tuple(run)))

@@ -55,7 +55,7 @@ def sorted_rows(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
     """Every spooled row as (row id, columns of the CONVERSATION table), in the order of ids."""
     for bucket in range(BUCKETS):
         entries = list(_entries(folder / f"{bucket:02d}"))
-        entries.sort(key=lambda entry: (entry[0], entry[1]))
+        entries.sort(key=lambda entry: (entry[0], entry[2], entry[1]))
         before, occurrence = "", 0
         for digest, origin, source, conversation, error in entries:
             occurrence = occurrence + 1 if digest == before else 0

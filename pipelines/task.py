@@ -197,8 +197,7 @@ class Worker:
         data = fit.finalize(merged)
         sha256 = sha256_hex(data)
         entry: FileEntry = {"name": f"artifacts/{fit.name}-{sha256[:12]}", "sha256": sha256}
-        if self.output.size(entry["name"]) != len(data):
-            self.output.put(entry["name"], data)
+        self.output.put(entry["name"], data)
         for path in task.parts:
             self.work.delete(path)
         return {"artifact": entry}

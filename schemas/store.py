@@ -175,6 +175,7 @@ _CURES = {
     errno.EACCES: "permission denied; choose another --output or change the folder's permissions",
     errno.EPERM: "not permitted; choose another --output or change the folder's permissions",
     errno.ENOENT: "it is not there; check the path, or build the corpus again to recompute it",
+    errno.EEXIST: "a file stands where a folder is wanted; choose another --output",
     errno.ENOTDIR: "a file stands where a folder is wanted; choose another --output",
 }
 

@@ -42,6 +42,11 @@ def decode_source_audio(data: bytes) -> tuple[npt.NDArray[np.float32], int]:
             f"a turn's audio ({len(data)} bytes) cannot be read: {error}; wanted a WAV, FLAC, OGG "
             "or MP3 file; convert it, or drop the audio to have the turn synthesized"
         ) from error
+    if not np.isfinite(samples).all():
+        raise RowError(
+            "a turn's audio holds samples that are not finite numbers; wanted -1 to 1; mend the "
+            "file, or drop the audio to have the turn synthesized"
+        )
     return samples.mean(axis=1, dtype=np.float32), int(rate)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import pyarrow as pa
@@ -30,7 +30,9 @@ class Cast(Step):
     writes: ClassVar[pa.Schema] = VOICE
 
     def identity(self) -> Identity:
-        return {"seed": self.seed, "bank": sorted(self.digests().items())}
+        digests = self.digests()
+        bank = [{**asdict(voice), "digest": digests[voice.id]} for voice in self.bank.voices]
+        return {"seed": self.seed, "bank": bank}
 
     def digests(self) -> dict[str, str]:
         """For each voice of the bank, the hash of all that its sound depends on."""

@@ -39,7 +39,7 @@ class CheckSpeakable(Step):
     writes: ClassVar[pa.Schema] = pa.schema(
         [
             field(
-                "turn_reasons",
+                "turn_problems",
                 pa.list_(pa.field("item", REASON, nullable=False)),
                 "why single turns cannot be said",
             ),
@@ -58,7 +58,7 @@ class CheckSpeakable(Step):
     def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
         def check(batch: pa.RecordBatch) -> pa.RecordBatch:
             found = [
-                self._turn_reasons(row["lang"], row["turns"], [*row["questions"], *row["answers"]])
+                self._turn_problems(row["lang"], row["turns"], [*row["questions"], *row["answers"]])
                 for row in batch.to_pylist()
             ]
             rejected = []
@@ -79,7 +79,9 @@ class CheckSpeakable(Step):
 
         yield check
 
-    def _turn_reasons(self, lang: str, turns: list[Turn], spoken: list[SpokenTurn]) -> list[Reason]:
+    def _turn_problems(
+        self, lang: str, turns: list[Turn], spoken: list[SpokenTurn]
+    ) -> list[Reason]:
         if lang not in self.langs:
             return [
                 reason(self.name, "no_voice", f"no voice of the bank speaks '{lang[:20]}'", turn)

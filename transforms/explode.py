@@ -29,7 +29,7 @@ class ExplodeTurns(Explode):
             field("split", pa.string(), "train or eval"),
             field("questions", SPOKEN, "user turns, spoken"),
             field("answers", SPOKEN, "assistant turns, spoken"),
-            field("turn_reasons", pa.list_(pa.field("item", REASON, nullable=False)), ""),
+            field("turn_problems", pa.list_(pa.field("item", REASON, nullable=False)), ""),
         ]
     )
     writes: ClassVar[pa.Schema] = UTTERANCE
@@ -47,7 +47,7 @@ def explode(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _utterances(row: dict[str, Any]) -> Iterator[dict[str, object]]:
     spoken = {item["turn"]: item["spoken_text"] for item in [*row["questions"], *row["answers"]]}
-    bad = {item["turn"] for item in row["turn_reasons"]}
+    bad = {item["turn"] for item in row["turn_problems"]}
     for turn in speakable_prefix([item["role"] for item in row["turns"]], bad):
         source = row["turns"][turn]
         audio = source["audio"]

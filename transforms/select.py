@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from schemas.columns import REASON, Reason, field, reason, reasons_field
+from schemas.conversation import CONVERSATION, Turn
 from schemas.utterance import MEASURES, SPEECH, TAKEN, UNITS, UTTERANCE, VOICE
 from transforms.step import Artifacts, BatchFn, Gather, Identity, Step, TableName
 
@@ -66,7 +67,8 @@ class Select(Step):
     table: ClassVar[TableName] = "conversations"
     reads: ClassVar[pa.Schema] = pa.schema(
         [
-            field("turn_reasons", pa.list_(pa.field("item", REASON, nullable=False)), ""),
+            CONVERSATION.field("turns"),
+            field("turn_problems", pa.list_(pa.field("item", REASON, nullable=False)), ""),
             field(
                 GATHER.column,
                 pa.list_(pa.field("item", pa.struct(list(GATHER.reads)), nullable=False)),
@@ -117,7 +119,7 @@ class Select(Step):
         if len(kept) // 2 >= self.min_pairs:
             return {
                 "kept_turns": kept,
-                "dropped": [*row["turn_reasons"], *reasons],
+                "dropped": self._dropped(row["turns"], kept, [*row["turn_problems"], *reasons]),
                 "select_reasons": [],
             }
         return {
@@ -126,6 +128,16 @@ class Select(Step):
             "select_reasons": reasons
             or [reason(self.name, "too_few_pairs", f"{len(kept) // 2} of {self.min_pairs}")],
         }
+
+    def _dropped(self, turns: list[Turn], kept: list[int], reasons: list[Reason]) -> list[Reason]:
+        """A reason for every user and assistant turn that does not ship."""
+        said = {item["turn"] for item in reasons}
+        lost = [
+            turn
+            for turn, item in enumerate(turns)
+            if item["role"] != "system" and turn not in kept and turn not in said
+        ]
+        return [*reasons, *(reason(self.name, "after_a_dropped_turn", "", turn) for turn in lost)]
 
     def _judge(self, utterance: dict[str, Any]) -> list[Reason]:
         return [

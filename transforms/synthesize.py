@@ -75,7 +75,7 @@ class Synthesize(Step):
         if row["audio"] is not None:
             heard, rate = decode_source_audio(row["audio"])
             samples = to_int16(resample(heard, rate, self.sample_rate_hz))
-            check_speech(Speech(samples, self.sample_rate_hz), "the source's audio")
+            check_speech(Speech(samples, self.sample_rate_hz), "of the source", retryable=False)
         else:
             speech = speak(row["spoken_text"], row["voice"])
             samples = self._at_rate(speech)
@@ -95,7 +95,7 @@ class Synthesize(Step):
         return to_int16(resampled)
 
 
-def check_speech(speech: Speech, who: str) -> None:
+def check_speech(speech: Speech, who: str, *, retryable: bool = True) -> None:
     """Raise SynthesisError for a result that cannot be speech: wrong kind, empty or silent.
 
     Float samples are refused here because a NaN would become a plausible number in int16.
@@ -105,13 +105,13 @@ def check_speech(speech: Speech, who: str) -> None:
         raise SynthesisError(
             f"voice '{who}' returned {samples.dtype} samples of shape {samples.shape}; wanted "
             "int16 [N]",
-            retryable=True,
+            retryable=retryable,
         )
     if not len(samples):
-        raise SynthesisError(f"voice '{who}' returned no samples", retryable=True)
+        raise SynthesisError(f"voice '{who}' returned no samples", retryable=retryable)
     peak = int(np.abs(samples.astype(np.int32)).max())
     if peak < MIN_PEAK:
         raise SynthesisError(
             f"voice '{who}' returned silence: {len(samples)} samples, peak {peak} of 32768",
-            retryable=True,
+            retryable=retryable,
         )

@@ -92,7 +92,11 @@ class MfccUnits(Step):
                 "there are no centroids: no train row was spoken when k-means was fitted; "
                 "build again with --refit"
             )
-        samples, _ = decode_flac(flac)
+        samples, rate = decode_flac(flac)
+        if rate != contract.sample_rate_hz:
+            raise RowError(
+                f"{contract.name} wants audio at {contract.sample_rate_hz} Hz, this is at {rate}"
+            )
         codes, durations = collapse(nearest(mfcc.mfcc(samples), centroids))
         broken = contract.violations(codes.tolist(), durations.tolist(), len(samples))
         if broken:

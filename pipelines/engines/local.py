@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.engines import worker
 from pipelines.engines.engine import Listener
-from pipelines.engines.poison import Suspicion, describe
+from pipelines.engines.poison import Suspicion, describe, ended_itself
 from pipelines.evaluate import Watch
 from pipelines.task import Job, Receipt, Task, Worker
 from schemas import errors
@@ -20,7 +20,8 @@ from schemas.errors import BackendError, VoxmillError
 
 logger = logging.getLogger(__name__)
 POLL_S = 0.5
-STILLBORN = 3  # workers in a row that die before they take a task
+STILLBORN = 3  # times the workers: so many in a row may die before they do anything
+KILLED_YOUNG = 30  # so many in a row, if they were killed from outside
 
 
 @dataclass
@@ -149,7 +150,8 @@ class LocalEngine:
         code = slot.process.exitcode
         if not slot.greeted:
             self._stillborn += 1
-            if self._stillborn >= STILLBORN * self._workers:
+            limit = STILLBORN if ended_itself(code) else KILLED_YOUNG
+            if self._stillborn >= limit * self._workers:
                 raise BackendError(
                     f"workers die before they do anything ({describe(code)}); run with "
                     "--workers 0 to see why in this process"

@@ -33,9 +33,7 @@ class Suspicion:
         if self.solo and key:
             row = (step, key)
             self._at_row[row] += 1
-            own = timeout_s is not None or (
-                exit_code is not None and (exit_code >= 0 or -exit_code in OWN_SIGNALS)
-            )
+            own = timeout_s is not None or ended_itself(exit_code)
             if own or self._at_row[row] >= OUTSIDE_DEATHS:
                 self.poison[row] = _verdict(step, exit_code, timeout_s)
         else:
@@ -52,6 +50,11 @@ def _verdict(step: str, exit_code: int | None, timeout_s: float | None) -> tuple
     if timeout_s is not None:
         return TIMEOUT, f"{step} did not return within {timeout_s:g} s (engine.row_timeout_s)"
     return WORKER_DIED, f"{step} ended its process: {describe(exit_code)}"
+
+
+def ended_itself(exit_code: int | None) -> bool:
+    """Whether a process ended by its own doing, and not by a signal that anybody can send."""
+    return exit_code is not None and (exit_code >= 0 or -exit_code in OWN_SIGNALS)
 
 
 def describe(exit_code: int | None) -> str:

@@ -140,8 +140,7 @@ def voxmill(*arguments: str | Path) -> Done:
         try:
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:  # argparse's way
-            assert isinstance(end.code, int)
-            code = end.code
+            code = int(end.code or 0)
     return Done(code, out.getvalue(), err.getvalue())
 
 

@@ -34,17 +34,18 @@ CASES: dict[str, tuple[dict[str, Any] | str, str, str]] = {
     "broken": ('{"id": "broken", "instruction": "Why', "failed", "MalformedRow"),
     "surrogate": ({**row("surrogate", "Why \ud83d?")}, "failed", "MalformedRow"),
     "deep": ("[" * 200 + "]" * 200, "failed", "MalformedRow"),
-    "empty": ({**row("empty"), "instruction": ""}, "rejected", "empty"),
-    "blank": (row("blank", " \t\n "), "rejected", "empty"),
+    "empty": ({**row("empty"), "instruction": ""}, "rejected", "empty_instruction"),
+    "blank": (row("blank", " \t\n "), "rejected", "empty_instruction"),
     "unanswered": ({"id": "unanswered", "instruction": "Why so?"}, "rejected", ""),
-    "punctuation": (row("punctuation", "?!... --"), "rejected", "empty"),
-    "zerowidth": (row("zerowidth", "\u200b\u200d\ufeff"), "rejected", "empty"),
+    "punctuation": (row("punctuation", "?!... --"), "rejected", "empty_instruction"),
+    "zerowidth": (row("zerowidth", "\u200b\u200d\ufeff"), "rejected", "empty_instruction"),
     "only-emoji": (row("only-emoji", "\U0001f600\U0001f680"), "rejected", ""),
     "control": (row("control", "Wh\x00y is\x07 it \x1b[31mred?"), "", ""),
     "bidi": (row("bidi", "Why is \u202eit \u2066red\u2069?"), "", ""),
     "joined": (row("joined", "Why\u200b is\ufeff it green?"), "accepted", ""),
     "emoji": (row("emoji", "Why is it blue \U0001f600?"), "accepted", ""),
-    "long-word": (row("long-word", f"Say {'a' * 5000}."), "rejected", "word_too_long"),
+    "long-word": (row("long-word", f"Say {'a' * 5000}."), "rejected", "too_long"),
+    "longish-word": (row("longish-word", f"Say {'a' * 90}."), "rejected", "word_too_long"),
     "digits": (row("digits", f"Say {'7' * 3000}."), "rejected", ""),
     "many-words": (row("many-words", "every word counts " * (MEGABYTE // 18)), "rejected", ""),
     "one-megabyte": (row("one-megabyte", "x" * MEGABYTE), "rejected", ""),
@@ -96,8 +97,8 @@ def test_no_message_repeats_a_megabyte_of_a_row(weird: tuple[Path, Path, Done]) 
 
 def test_rejected_rows_are_kept_with_what_they_said(weird: tuple[Path, Path, Done]) -> None:
     manifest = manifest_of(weird[1])
-    kept = {item["source_id"]: item for item in read_outcomes(FileStore(weird[1]),
-            manifest["rejected"])}  # fmt: skip
+    found = read_outcomes(FileStore(weird[1]), manifest["rejected"])
+    kept = {item["source_id"]: item for item in found}
     assert kept["long-word"]["turns"][0]["text"] == f"Say {'a' * 5000}."
 
 
@@ -118,13 +119,41 @@ def test_a_malformed_line_is_shown_with_its_file_and_line(
     assert place.origin == f"rows.jsonl:{line}"
     assert "not JSON at column" in place.message
     assert "MalformedRow" in weird[2].err, "the table counts it"
-    shown = voxmill("inspect", weird[1])
-    assert shown.code == 0
-    assert "MalformedRow" in shown.out
     alone = voxmill("inspect", weird[1], place.key)
     assert alone.code == 0, alone.err
     assert f"rows.jsonl:{line}" in alone.out
     assert "not JSON at column" in alone.out
+
+
+def test_escape_sequences_of_a_terminal_are_not_spoken(weird: tuple[Path, Path, Done]) -> None:
+    shown = voxmill("inspect", weird[1], "control")
+    assert shown.code == 0
+    assert "\x1b" not in shown.out
+    assert "thirty-one" not in shown.out
+
+
+def test_each_reason_is_given_once(weird: tuple[Path, Path, Done]) -> None:
+    manifest = manifest_of(weird[1])
+    for item in read_outcomes(FileStore(weird[1]), manifest["rejected"]):
+        told = [tuple(reason.values()) for reason in item["reasons"]]
+        assert len(told) == len(set(told)), item["source_id"]
+
+
+def test_a_later_turn_that_cannot_be_said_costs_only_the_tail(tmp_path: Path) -> None:
+    said = ["What is a river?", "A river is water that flows.", "Say this.", f"{'a' * 90}."]
+    turns = [
+        {"role": "assistant" if turn % 2 else "user", "content": text}
+        for turn, text in enumerate(said)
+    ]
+    source = {"path": "rows.jsonl", "adapter": "messages", "name": "small", "lang": "en"}
+    lines = [{"id": "whole", "messages": turns[:2]}, {"id": "long", "messages": turns}]
+    job = write_job(tmp_path, lines, source=source, dedup={"enabled": False})
+    done = build_here(job, tmp_path / "out")
+    assert done.code == 0, done.err
+    assert {name: place.state for name, place in ended(tmp_path / "out").items()} == {
+        "whole": "accepted",
+        "long": "accepted",
+    }
 
 
 def test_the_same_id_twice_with_other_texts_is_two_rows(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def bad_rows(words: tuple[str, ...]) -> list[dict[str, str]]:
     """Good rows, and per magic word one row whose answer holds it."""
     return [
         *rows(5),
-        *(row(word, f"What is it?", f"It is the {word} that we say.") for word in words),
+        *(row(word, "What is it?", f"It is the {word} that we say.") for word in words),
     ]
 
 

@@ -89,7 +89,10 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--set", "=3"], ["--set =3", "wanted a.b=value"]),
         (["--set", "units.clusters=[1"], ["--set units.clusters=[1", "not a YAML value"]),
         (["--set", "units.clusters=many"], ["'units.clusters'", "'many'", "integer"]),
-        (["--set", "units.clusters=1"], ["'units.clusters'", "got 1", "greater than or equal to 2"]),
+        (
+            ["--set", "units.clusters=1"],
+            ["'units.clusters'", "got 1", "greater than or equal to 2"],
+        ),
         (["--set", "units.clusters="], ["'units.clusters'", "None"]),
         (["--set", "units=3"], ["'units'", "got 3"]),
         (["--set", "name.x=3"], ["name"]),
@@ -235,9 +238,7 @@ def test_a_version_that_is_not_there_is_refused_with_those_that_are(
 
 
 def test_too_many_failed_rows_are_exit_code_3(tmp_path: Path) -> None:
-    job = write_job(
-        tmp_path, [*rows(3), {"id": "bad"}], limits={"max_failed_fraction": 0.1}
-    )
+    job = write_job(tmp_path, [*rows(3), {"id": "bad"}], limits={"max_failed_fraction": 0.1})
     done = build_here(job, tmp_path / "out")
     assert done.code == 3
     assert "1 of 4 rows failed" in done.err

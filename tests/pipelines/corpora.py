@@ -36,5 +36,5 @@ def build(output: Path, *options: str, code: int = 0) -> dict[str, Any]:
 
 
 def shards(output: Path) -> dict[str, str]:
-    """Name and sha256 of every shard file that lies there."""
-    return {path.name: sha256_hex(path.read_bytes()) for path in (output / "shards").iterdir()}
+    """Name and sha256 of every shard that lies there."""
+    return {path.name: sha256_hex(path.read_bytes()) for path in (output / "shards").glob("*.tar")}

@@ -21,7 +21,6 @@ import transforms
 from schemas.errors import BackendError
 from tests.builders import corpus, inputs_of, pipeline, planned_table
 from transforms.backends.flite import Flite
-from transforms.backends.tts import VoiceSpec
 from transforms.dedup import FindDuplicates
 from transforms.kmeans import FitKmeans
 from transforms.step import BatchFn, Explode, Fit, Step
@@ -75,13 +74,15 @@ def main_cases() -> dict[str, Case]:
 def case(name: str) -> Case:
     if name != "synthesize-flite":
         return main_cases()[name]
-    bank = load_bank(FAST)
-    english = VoiceBank(tuple(voice for voice in bank.voices if voice.lang == "en"))
+    # kal16 draws no noise, so a law about libc's rand() needs slt to see it broken.
+    voices = [voice for voice in load_bank(FAST).voices if voice.lang == "en"]
+    bank = VoiceBank(tuple(replace(v, name="slt") if "assistant" in v.roles else v for v in voices))
     try:
-        Flite().check(VoiceSpec(name="kal16", lang="en"))
+        for voice in bank.voices:
+            Flite().check(voice.spec)
     except BackendError as error:
         pytest.skip(str(error))
-    nodes = pipeline(bank=english, backends=(Flite(),))
+    nodes = pipeline(bank=bank, backends=(Flite(),))
     inputs, artifacts = inputs_of(nodes, planned_table(corpus()[:12]))
     return Case(name, nodes.node("synthesize"), inputs["synthesize"], artifacts)
 
@@ -147,7 +148,7 @@ def test_the_suite_shows_every_transform_enough_rows() -> None:
     audio = case("synthesize").batch.column("audio")
     assert 0 < audio.null_count < len(audio)
     assert case("rewrite").batch.num_rows < len(corpus())  # a duplicate went
-    reasons = whole_result("check_speakable").column("turn_reasons").to_pylist()
+    reasons = whole_result("check_speakable").column("turn_problems").to_pylist()
     assert any(reasons)
     assert not all(reasons)
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from schemas.columns import reason
+from schemas.conversation import turn
 from schemas.utterance import NOT_SAMPLED, TAKEN, UNAVAILABLE
 from tests.builders import run_step
 from transforms.select import Gate, Select
@@ -40,10 +41,15 @@ def dialogue(*loudness: float | None) -> list[dict[str, Any]]:
 
 
 def verdict(
-    utterances: list[dict[str, Any]], *gates: Gate, min_pairs: int = 1, turn_reasons: Any = ()
+    utterances: list[dict[str, Any]], *gates: Gate, min_pairs: int = 1, turn_problems: Any = ()
 ) -> dict[str, Any]:
     step = Select(gates=gates, min_pairs=min_pairs)
-    row = {step.reads.names[0]: list(turn_reasons), "utterances": utterances}
+    said = max(item["turn"] for item in [*utterances, *turn_problems]) + 1
+    row = {
+        "turns": [turn("assistant" if number % 2 else "user", "x") for number in range(said)],
+        "turn_problems": list(turn_problems),
+        "utterances": utterances,
+    }
     batch = pa.RecordBatch.from_pylist([row], schema=step.reads)
     (found,) = run_step(step, batch)
     result: dict[str, Any] = found
@@ -135,7 +141,7 @@ def test_a_measure_that_was_not_taken_passes(status: str) -> None:
 
 def test_the_text_steps_reasons_travel_with_an_accepted_row() -> None:
     bad = reason("respond", "math", "left out", 3)
-    found = verdict(dialogue(-20, -20), LOUD, turn_reasons=[bad])
+    found = verdict(dialogue(-20, -20), LOUD, turn_problems=[bad])
     assert found["dropped"] == [bad]
     assert found["kept_turns"] == [0, 1]
 
