@@ -12,6 +12,7 @@ from schemas.conversation import CONVERSATION, Turn
 from schemas.utterance import MEASURES, SPEECH, TAKEN, UNITS, UTTERANCE, VOICE
 from transforms.step import Artifacts, BatchFn, Gather, Identity, Step, TableName
 
+LOST = "its pair, or one before it, was dropped"
 GATHER = Gather(
     reads=pa.schema(
         [
@@ -137,7 +138,7 @@ class Select(Step):
             for turn, item in enumerate(turns)
             if item["role"] != "system" and turn not in kept and turn not in said
         ]
-        return [*reasons, *(reason(self.name, "after_a_dropped_turn", "", turn) for turn in lost)]
+        return [*reasons, *(reason(self.name, "pair_dropped", LOST, turn) for turn in lost)]
 
     def _judge(self, utterance: dict[str, Any]) -> list[Reason]:
         return [

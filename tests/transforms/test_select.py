@@ -44,7 +44,7 @@ def verdict(
     utterances: list[dict[str, Any]], *gates: Gate, min_pairs: int = 1, turn_problems: Any = ()
 ) -> dict[str, Any]:
     step = Select(gates=gates, min_pairs=min_pairs)
-    said = max(item["turn"] for item in [*utterances, *turn_problems]) + 1
+    said = max((item["turn"] for item in [*utterances, *turn_problems]), default=-1) + 1
     row = {
         "turns": [turn("assistant" if number % 2 else "user", "x") for number in range(said)],
         "turn_problems": list(turn_problems),
@@ -87,7 +87,9 @@ def test_a_prefix_under_min_pairs_rejects_the_row(min_pairs: int, kept: list[int
     found = verdict(dialogue(-20, -20, -99, -20), LOUD, min_pairs=min_pairs)
     assert found["kept_turns"] == kept
     assert codes(found["select_reasons"]) == ([] if kept else [("loudness_lufs", 2)])
-    assert codes(found["dropped"]) == ([("loudness_lufs", 2)] if min_pairs == 1 else [])
+    assert codes(found["dropped"]) == (
+        [("loudness_lufs", 2), ("pair_dropped", 3)] if min_pairs == 1 else []
+    )
 
 
 def test_a_row_with_too_few_pairs_says_so_when_no_gate_spoke() -> None:
@@ -142,7 +144,7 @@ def test_a_measure_that_was_not_taken_passes(status: str) -> None:
 def test_the_text_steps_reasons_travel_with_an_accepted_row() -> None:
     bad = reason("respond", "math", "left out", 3)
     found = verdict(dialogue(-20, -20), LOUD, turn_problems=[bad])
-    assert found["dropped"] == [bad]
+    assert codes(found["dropped"]) == [("math", 3), ("pair_dropped", 2)]
     assert found["kept_turns"] == [0, 1]
 
 
