@@ -54,7 +54,7 @@ def build_job(
             view.stage("report", 1)
             _describe(store, job, result, workers)
             view.finished()
-    return job, result, max(workers, 1)
+    return job, result, workers
 
 
 def _describe(store: Store, job: JobSettings, result: Result, workers: int) -> None:

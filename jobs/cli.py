@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -12,11 +13,12 @@ from types import FrameType
 from rich.console import Console
 
 from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
-from schemas.errors import SettingsError, VoxmillError
-from schemas.snapshot import Manifest, latest_snapshot, read_snapshot
-from schemas.store import Store, open_store
+from schemas.errors import DamageError, SettingsError, VoxmillError
+from schemas.snapshot import Manifest, read_snapshot, versions
+from schemas.store import Store, explain_local, open_store
 
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
 DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
 EXAMPLES = """examples:
   voxmill build examples/instruct_s2s.yaml --output corpus
@@ -38,9 +40,17 @@ def main(arguments: list[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()
+        return code
     except VoxmillError as error:
         sys.stderr.write(f"voxmill: error: {error}\n")
+        return EXIT_USAGE
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
+    except OSError as error:
+        sys.stderr.write(f"voxmill: error: {explain_local(error)}\n")
         return EXIT_USAGE
     except KeyboardInterrupt:
         sys.stderr.write(
@@ -182,7 +192,11 @@ def _plan(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from pipelines.damage import all_damage
 
-    store, manifest = _corpus(options)
+    try:
+        store, manifest = _corpus(options)
+    except DamageError as error:
+        print(error)
+        return EXIT_GATE
     damages = list(all_damage(store, manifest))
     for damage in damages:
         print(f"{damage.path}: {damage.problem}")
@@ -223,13 +237,15 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:
     store = open_store(options.uri)
-    manifest = (
-        latest_snapshot(store) if options.version is None else read_snapshot(store, options.version)
-    )
-    if manifest is None:
+    there = versions(store)
+    if not there:
         raise SettingsError(
             f"{store.uri}: no snapshot there; give the folder that `voxmill build --output` wrote"
         )
+    version = there[-1] if options.version is None else options.version
+    if version not in there:
+        raise SettingsError(f"{store.uri}: no snapshot {version}; there are {there}")
+    manifest = read_snapshot(store, version)
     return store, manifest
 
 

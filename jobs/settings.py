@@ -104,7 +104,7 @@ class Units(_Model):
     """MFCC + k-means. ``max_frames`` bounds the sample that centroids are fitted on."""
 
     clusters: Annotated[int, Field(ge=2, le=65536)] = 100
-    max_frames: Annotated[int, Field(ge=1000, le=1_000_000)] = 200_000
+    max_frames: Annotated[int, Field(ge=1000, le=1_000_000)] = 100_000
     roles: tuple[Role, ...] = ("assistant",)
 
 
@@ -164,7 +164,7 @@ class JobSettings(_Model):
 def load_job(path: Path, changes: Sequence[str] = ()) -> JobSettings:
     """Read a job file, apply ``a.b=value`` changes (values are YAML), and validate it all."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except OSError as error:
         raise SettingsError(
             f"job {path}: {error.strerror}; give the path of a job file, such as "
@@ -172,11 +172,30 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> JobSettings:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"job {path}: not YAML: {error}") from error
+    if document is None:
+        raise SettingsError(f"job {path}: the file is empty; see examples/instruct_s2s.yaml")
     if not isinstance(document, dict):
-        raise SettingsError(f"job {path}: got {type(document).__name__}, wanted keys and values")
+        raise SettingsError(
+            f"job {path}: got {type(document).__name__}, wanted keys and values; rows are given "
+            "with --input"
+        )
     for change in changes:
         _apply(document, change)
-    return validate(document, f"job {path}")
+    told = f" with {' '.join(f'--set {change}' for change in changes)}" if changes else ""
+    return validate(document, f"job {path}{told}")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice; YAML itself silently takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{twice[0]}' is given twice; keep one", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 def load_overridden(
@@ -190,13 +209,22 @@ def load_overridden(
 ) -> JobSettings:
     """A job file with the command line's options standing above it."""
     options = {
-        "source.path": None if source is None else str(Path(source).absolute()),
+        "source.path": _from_here(source),
         "output.uri": output,
         "engine.name": engine,
         "engine.workers": workers,
     }
-    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
+    given = [
+        f"{key}={json.dumps(value, ensure_ascii=False)}"
+        for key, value in options.items()
+        if value is not None
+    ]
     return load_job(path, [*changes, *given])
+
+
+def _from_here(source: str | None) -> str | None:
+    """A path given on the command line is relative to the current directory."""
+    return source if source is None or "://" in source else str(Path(source).absolute())
 
 
 def validate(document: dict[str, Any], who: str) -> JobSettings:
@@ -230,11 +258,15 @@ def _problem(item: Any) -> str:  # noqa: ANN401 - pydantic's own error record
     place = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         known = _known_keys(item["loc"][:-1])
-        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.0)
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'? " if near else ""
         return f"unknown setting '{place}'; {hint}known here: {', '.join(sorted(known))}"
     if item["type"] == "missing":
         return f"setting '{place}' is missing; add it"
+    if item["type"] == "model_type":
+        return f"setting '{place}': got {item['input']!r:.80}; wanted keys and values, or no line"
+    if item["type"] in ("tuple_type", "list_type"):
+        return f"setting '{place}': got {item['input']!r:.80}; wanted a list, given as a whole"
     got = repr(item["input"])
     return f"setting '{place}': got {got[:80]}; {item['msg'].lower()}"
 

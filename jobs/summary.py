@@ -8,8 +8,7 @@ from rich.table import Table
 
 from jobs.settings import JobSettings
 from pipelines.build import Result
-from pipelines.damage import read_outcomes
-from pipelines.outcome import main_code
+from pipelines.outcome import main_code, read_outcomes
 from schemas.snapshot import Manifest, snapshot_path
 from schemas.store import Store
 from transforms.environment import environment
@@ -89,7 +88,7 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
         table.add_row("wall time", f"{result.wall_s:.1f} s (it stood already)")
     else:
         factor = result.wall_s / seconds if seconds else float("nan")
-        table.add_row("wall time", f"{result.wall_s:.1f} s with {workers} workers")
+        table.add_row("wall time", f"{result.wall_s:.1f} s {_by(workers)}")
         table.add_row(
             "real-time factor", f"{factor:.4f} ({1 / factor:.0f} x real time)" if seconds else "-"
         )
@@ -117,6 +116,12 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
 def _codes(store: Store, manifest: Manifest, state: str) -> list[tuple[str, int]]:
     entry = manifest["rejected"] if state == "rejected" else manifest["failed"]
     return Counter(main_code(row) for row in read_outcomes(store, entry)).most_common()
+
+
+def _by(workers: int) -> str:
+    if workers == 0:
+        return "in this process"
+    return f"with {workers} worker{'s' if workers > 1 else ''}"
 
 
 def _percent(counts: dict[str, int], key: str) -> str:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.commit import Commit, commit_path, is_whole, read_commit
-from pipelines.damage import file_damage, read_outcomes
+from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
 from pipelines.memo import unpack
+from pipelines.outcome import read_outcomes
 from pipelines.plan import PlannedShard, write_plan
 from pipelines.publish import Ending, point_to_latest, publish
 from pipelines.request import Planned, state_of
@@ -252,18 +253,24 @@ def _standing(output: Store, planned: Planned, shard: PlannedShard) -> Commit | 
 
 
 def _whole_pins(output: Store, planned: Planned) -> dict[str, FileEntry]:
-    """The pinned artifacts that can be read. A damaged one is fitted again if it was fitted here.
+    """The pinned artifacts that can be read. A damaged one is fitted again if these rows made it.
 
     One that an earlier snapshot fitted cannot be: its rows were others. Raises DamageError then.
     """
     whole = {}
+    unpinned = {fit.name for fit in planned.request.pipeline.fits() if not fit.pinned}
+    first = planned.parent is not None and planned.parent["parent"] is None
     for name, entry in planned.pins.items():
         try:
             read_verified(output, entry)
             whole[name] = entry
-        except (DamageError, StoreError):
-            if not planned.published or (planned.parent and planned.parent["parent"]):
-                raise
+        except (DamageError, StoreError) as error:
+            if not planned.published or not (first or name in unpinned):
+                raise DamageError(
+                    f"{output.uri}/{entry['name']}: damaged or gone, and fitted on the rows of an "
+                    "earlier snapshot; restore it from a copy, or build with --refit, which fits "
+                    "anew into a new snapshot"
+                ) from error
     return whole
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.commit import Commit, sha256_of
-from pipelines.outcome import OUTCOME, Outcome, identity_reasons
+from pipelines.outcome import identity_reasons, read_outcomes
 from pipelines.plan import read_plan
 from schemas.errors import DamageError, StoreError
 from schemas.index import INDEX
-from schemas.parquet import iterate, read_table
+from schemas.parquet import iterate
 from schemas.shard import (
     crc32c,
     durations_suffix,
@@ -20,7 +20,16 @@ from schemas.shard import (
     split_sample,
     units_suffix,
 )
-from schemas.snapshot import FileEntry, Manifest, ShardEntry, identity, read_verified
+from schemas.snapshot import (
+    LATEST,
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    identity,
+    pointer_to,
+    read_verified,
+    versions,
+)
 from schemas.store import Store
 from schemas.unitset import UnitSet
 
@@ -42,6 +51,18 @@ def file_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:
         elif sha256_of(store, entry["name"]) != entry["sha256"]:
             yield Damage(entry["name"], "its sha256 is not the manifest's")
     yield from _commit_damage(store, manifest)
+    yield from _pointer_damage(store, manifest)
+
+
+def _pointer_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:
+    """Whether latest.json leads to the newest snapshot, if this is the newest."""
+    if manifest["version"] == versions(store)[-1]:
+        try:
+            pointer = json.loads(store.get(LATEST))
+        except (ValueError, StoreError):
+            pointer = None
+        if pointer != pointer_to(manifest):
+            yield Damage(LATEST, "missing, or not the pointer to the newest snapshot")
 
 
 def named_files(manifest: Manifest) -> list[FileEntry]:
@@ -115,13 +136,6 @@ def _count_damage(store: Store, manifest: Manifest, broken: set[str]) -> Iterato
     )
     if computed != manifest["identity"]:
         yield Damage("snapshots", f"the identity is {computed}, not {manifest['identity']}")
-
-
-def read_outcomes(store: Store, entry: FileEntry) -> list[Outcome]:
-    """The rows of a rejected or failed file."""
-    table = read_table(read_verified(store, entry), OUTCOME, entry["name"])
-    rows: list[Outcome] = table.to_pylist()
-    return rows
 
 
 def _shard_damage(

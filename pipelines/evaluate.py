@@ -152,6 +152,8 @@ class Evaluator:
         columns = pa.schema(written(step))
         size = 1 if watch.solo else max(1, step.resources.batch_rows)
         parts = []
+        if batch.num_rows:
+            self._batch_fn(step)  # loading is no row's time
         for start in range(0, batch.num_rows, size):
             piece = batch.slice(start, size)
             names = keys[start : start + size]

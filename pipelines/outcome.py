@@ -15,6 +15,9 @@ from schemas.columns import (
     field,
     reason_codes,
 )
+from schemas.parquet import read_table
+from schemas.snapshot import FileEntry, read_verified
+from schemas.store import Store
 
 State = Literal["accepted", "rejected", "failed"]
 SHOWN_TURN: Final = pa.struct(
@@ -115,3 +118,10 @@ def _shown_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for turn, item in enumerate(row["turns"])
     ]
+
+
+def read_outcomes(store: Store, entry: FileEntry) -> list[Outcome]:
+    """The rows of a rejected or failed file."""
+    table = read_table(read_verified(store, entry), OUTCOME, entry["name"])
+    rows: list[Outcome] = table.to_pylist()
+    return rows

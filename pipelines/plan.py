@@ -26,6 +26,7 @@ from transforms.split import EVAL, TRAIN
 
 logger = logging.getLogger(__name__)
 PARTITION_ROWS = 64
+MIN_PARTITION_ROWS = 8
 CHARS_PER_S = {"zh": 4.5}
 OTHER_CHARS_PER_S = 15.0
 MAX_TURN_S = 17.0  # what a spoken answer is shortened to, about
@@ -158,7 +159,8 @@ def make_plan(
                 elif name in lost:
                     found[name].append({**columns, "born": lost[name].born})
 
-        added = list(_write_partitions(store, unknown(), _next_number(parent), version))
+        size = partition_rows(count - len(present))
+        added = list(_write_partitions(store, unknown(), size, _next_number(parent), version))
     kept = []
     for partition in parent.partitions if parent else ():
         if partition.name in lost:
@@ -196,14 +198,22 @@ def _without_the_gone(store: Store, partition: Partition, present: set[str]) -> 
     return _write_partition(store, table.filter(mask), partition.name, partition.born)
 
 
+def partition_rows(count: int) -> int:
+    """Rows per partition for ``count`` new rows: 64, and fewer where that gives under 64 of them.
+
+    A small source then keeps many workers busy to the end.
+    """
+    return max(MIN_PARTITION_ROWS, min(PARTITION_ROWS, count // PARTITION_ROWS))
+
+
 def _write_partitions(
-    store: Store, rows: Iterator[dict[str, object]], first: int, born: int
+    store: Store, rows: Iterator[dict[str, object]], size: int, first: int, born: int
 ) -> Iterator[Partition]:
     batch: list[dict[str, object]] = []
     number = first
     for row in rows:
         batch.append(row)
-        if len(batch) == PARTITION_ROWS:
+        if len(batch) == size:
             yield _write_partition(store, _table(batch), f"p{number:06d}", born)
             number += 1
             batch = []

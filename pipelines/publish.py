@@ -26,7 +26,9 @@ from schemas.snapshot import (
     Manifest,
     ParentEntry,
     identity,
+    pointer_to,
     read_snapshot,
+    sealed,
     snapshot_path,
 )
 from schemas.store import FileStore, Store
@@ -107,8 +109,9 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
             **{fit.name: fingerprint(fit, {}) for fit in pipeline.fits()},
         },
         "unit_sets": [ending.state.unit_set.to_json()] if ending.state.unit_set else [],
+        "checksum": "",
     }
-    return _claim(output, manifest)
+    return _claim(output, sealed(manifest))
 
 
 def _place(planned: Planned) -> tuple[int, ParentEntry | None]:
@@ -142,12 +145,7 @@ def _claim(output: Store, manifest: Manifest) -> Manifest:
 
 def point_to_latest(output: Store, manifest: Manifest) -> None:
     """Write the pointer, which is derivable from the snapshots."""
-    pointer = {
-        "version": manifest["version"],
-        "snapshot": snapshot_path(manifest["version"]),
-        "identity": manifest["identity"],
-    }
-    output.put(LATEST, pretty_json(pointer))
+    output.put(LATEST, pretty_json(pointer_to(manifest)))
 
 
 def _outcomes(

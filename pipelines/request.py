@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from pipelines.fingerprint import fingerprint, pipeline_fingerprint
 from pipelines.graph import Pipeline
-from pipelines.plan import Plan, make_plan, read_plan
+from pipelines.outcome import read_outcomes
+from pipelines.plan import Plan, make_plan, read_plan, write_plan
 from pipelines.spool import SourceRow
 from pipelines.task import State
-from schemas.canonical import digest
+from schemas.canonical import digest, sha256_hex
+from schemas.errors import DamageError, StoreError
 from schemas.snapshot import FileEntry, Manifest, latest_snapshot
 from schemas.store import Store, open_store
 from transforms.environment import environment
@@ -56,7 +58,7 @@ def prepare(request: Request, output: Store | None = None) -> Planned:
     """
     output = output or open_store(request.output)
     parent = latest_snapshot(output)
-    before = read_plan(output, parent) if parent else None
+    before = _parent_plan(request, output, parent) if parent else None
     plan = make_plan(
         request.rows(),
         output,
@@ -67,7 +69,7 @@ def prepare(request: Request, output: Store | None = None) -> Planned:
         same_lineage=request.same_lineage,
     )
     generation = parent["generation"] if parent else 0
-    if request.retry_failed and parent and parent["counts"]["failed"]:
+    if request.retry_failed and parent and _can_be_retried(output, parent):
         generation += 1
     asked = digest(
         {
@@ -85,6 +87,8 @@ def prepare(request: Request, output: Store | None = None) -> Planned:
         and parent["request"] == asked
         and before.digest == plan.digest
     )
+    if published and before is not None:
+        _check_rewritten(output, before, plan)
     pins = _pins(request, parent, everything=published)
     build_id = digest(
         {
@@ -119,6 +123,50 @@ def state_of(pipeline: Pipeline, artifacts: Mapping[str, FileEntry]) -> State:
         if isinstance(step, MfccUnits) and step.name in known:
             unit_set = step.unit_set(hashes[step.uses[0]])
     return State(artifacts=artifacts, fingerprints=known, unit_set=unit_set)
+
+
+def _parent_plan(request: Request, output: Store, parent: Manifest) -> Plan:
+    """The parent's plan. A damaged one is planned again, which a first snapshot allows.
+
+    Raises DamageError if what is planned now is not what the manifest names.
+    """
+    try:
+        return read_plan(output, parent)
+    except (DamageError, StoreError):
+        if parent["parent"] is None:
+            again = make_plan(
+                request.rows(),
+                output,
+                None,
+                parent["version"],
+                target_bytes=request.target_bytes,
+                eval_fraction=request.eval_fraction,
+            )
+            if sha256_hex(again.to_bytes()) == parent["plan"]["sha256"]:
+                write_plan(output, again)
+                return again
+    raise DamageError(
+        f"{output.uri}/{parent['plan']['name']}: damaged or gone, and the source as it is now does "
+        "not plan to the same bytes; restore the file from a copy, or build into another --output"
+    )
+
+
+def _check_rewritten(output: Store, before: Plan, plan: Plan) -> None:
+    """Raise DamageError if a source partition was damaged and came out with other bytes."""
+    now = {partition.name: partition for partition in plan.partitions}
+    for partition in before.partitions:
+        if now[partition.name].sha256 != partition.sha256:
+            raise DamageError(
+                f"{output.uri}/{partition.file}: damaged or gone, and it cannot be written again: "
+                "its rows stand in other files or lines than they did; restore it from a copy, or "
+                "give the source its former file names"
+            )
+
+
+def _can_be_retried(output: Store, parent: Manifest) -> bool:
+    """Whether any row of the parent failed in a way that may pass another time."""
+    failed = read_outcomes(output, parent["failed"])
+    return any(row["error"] is not None and row["error"]["retryable"] for row in failed)
 
 
 def _pins(request: Request, parent: Manifest | None, *, everything: bool) -> dict[str, FileEntry]:

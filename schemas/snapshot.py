@@ -65,6 +65,13 @@ class Manifest(TypedDict):
     artifacts: dict[str, FileEntry]
     fingerprints: dict[str, str]
     unit_sets: list[dict[str, object]]
+    checksum: str  # digest of all the rest
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """The manifest with its checksum."""
+    rest = {key: value for key, value in manifest.items() if key != "checksum"}
+    return {**manifest, "checksum": digest(rest)}
 
 
 def identity(
@@ -88,6 +95,15 @@ def identity(
 def snapshot_path(version: int) -> str:
     """Where a version's manifest is."""
     return f"{FOLDER}/v{version:06d}.json"
+
+
+def pointer_to(manifest: Manifest) -> dict[str, object]:
+    """What latest.json holds."""
+    return {
+        "version": manifest["version"],
+        "snapshot": snapshot_path(manifest["version"]),
+        "identity": manifest["identity"],
+    }
 
 
 def versions(store: Store) -> list[int]:
@@ -117,6 +133,11 @@ def read_snapshot(store: Store, version: int) -> Manifest:
     if missing:
         raise DamageError(f"{name}: lacks {missing}; restore it from a copy, or build again")
     manifest: Manifest = value  # type: ignore[assignment]
+    if sealed(manifest)["checksum"] != value["checksum"]:
+        raise DamageError(
+            f"{name}: changed after it was written, its checksum does not hold; restore it from a "
+            "copy, or remove it and build again"
+        )
     return manifest
 
 

@@ -7,6 +7,7 @@ folder, so that a reader sees all of an object or nothing, also after a power cu
 import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,6 +154,16 @@ def open_store(uri: str) -> Store:
     )
 
 
+def explain_local(error: OSError) -> str:
+    """An error of the local disk (TMPDIR, a job file) in words, with the cure."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"the disk of the temporary folder {tempfile.gettempdir()} or of the output is full "
+            f"({error}); free some space, or set TMPDIR to a folder with room"
+        )
+    return f"{error}; check the path and its permissions"
+
+
 def _write(path: Path, data: bytes) -> None:
     with open(path, "wb") as file:
         file.write(data)
@@ -181,5 +192,7 @@ _CURES = {
 
 
 def _explain(error: OSError, verb: str, path: str) -> str:
+    if error.errno == errno.ENOENT and verb == "write":
+        return f"cannot write {path}: no folder can be made there; choose another --output"
     cure = _CURES.get(error.errno or 0, error.strerror or str(error))
     return f"cannot {verb} {path}: {cure}"

@@ -54,6 +54,8 @@ class Measured(Step):
 
     @contextmanager
     def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
+        import pyloudnorm  # noqa: F401 - slow to load, so not on the first row's time
+
         def run(batch: pa.RecordBatch) -> pa.RecordBatch:
             rows = [
                 measures(flac, text)

@@ -52,6 +52,9 @@ class Synthesize(Step):
 
     @contextmanager
     def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
+        import soundfile  # noqa: F401 - slow to load, so not on the first row's time
+        import soxr  # noqa: F401
+
         speakers: dict[str, Speaker] = {}
         voices = {voice.id: voice for voice in self.bank.voices}
         with ExitStack() as stack:

@@ -42,8 +42,9 @@ class Suspicion:
 
     @property
     def hopeless(self) -> bool:
-        """Whether the task dies for no row's fault."""
-        return self.blameless >= HOPELESS
+        """Whether the task dies for no row's fault, or more often than its rows explain."""
+        explained = (OUTSIDE_DEATHS + 1) * len(self.poison)
+        return self.blameless >= HOPELESS or self.deaths >= 3 * HOPELESS + explained
 
 
 def _verdict(step: str, exit_code: int | None, timeout_s: float | None) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from pipelines.evaluate import Poison, Watch
 from pipelines.task import Job, Worker
 from schemas.errors import VoxmillError
+from schemas.store import explain_local
 
 
 def main(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", job: Job) -> None:
@@ -31,6 +32,10 @@ def main(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", job: Jo
                 receipt = worker.run(task, _watch(pipe, solo, poison))
             except VoxmillError as error:
                 pipe.send(("error", type(error).__name__, str(error)))
+            except BrokenPipeError:
+                raise  # the driver is gone
+            except OSError as error:
+                pipe.send(("error", "StoreError", explain_local(error)))
             except Exception as error:  # noqa: BLE001 - the driver raises it, traceback included
                 pipe.send(("crash", type(error).__name__, traceback.format_exc()))
             else:

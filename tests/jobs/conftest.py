@@ -10,8 +10,7 @@ import pytest
 from jobs.build import build_job
 from jobs.report.data import Corpus, gather
 from pipelines.build import Result
-from pipelines.damage import read_outcomes
-from pipelines.outcome import Outcome, all_codes
+from pipelines.outcome import Outcome, all_codes, read_outcomes
 from schemas.snapshot import Manifest
 from schemas.store import Store, open_store
 

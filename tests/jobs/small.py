@@ -16,10 +16,9 @@ from jobs.cli import main
 from jobs.recipe import BACKENDS, request_of
 from jobs.settings import load_job
 from pipelines.build import Result, build
-from pipelines.damage import read_outcomes
 from pipelines.engines.engine import Engine
 from pipelines.engines.local import InlineEngine, LocalEngine
-from pipelines.outcome import main_code
+from pipelines.outcome import main_code, read_outcomes
 from pipelines.request import prepare
 from pipelines.task import Job
 from schemas.index import INDEX

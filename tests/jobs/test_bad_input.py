@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.damage import read_outcomes
+from pipelines.outcome import read_outcomes
 from schemas.store import FileStore
 from tests.jobs.small import (
     Done,

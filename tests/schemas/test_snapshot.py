@@ -16,6 +16,7 @@ from schemas.snapshot import (
     latest_snapshot,
     read_snapshot,
     read_verified,
+    sealed,
     snapshot_path,
     versions,
 )
@@ -47,7 +48,9 @@ SHARDS = [shard("train-000000", "aa"), shard("train-000001", "bb"), shard("eval-
 
 def manifest(**changes: Any) -> dict[str, Any]:
     value: dict[str, Any] = dict.fromkeys(Manifest.__annotations__, "")
-    return value | {"format": "voxmill-snapshot", "schema": 1, "version": 1} | changes
+    value |= {"format": "voxmill-snapshot", "schema": 1, "version": 1} | changes
+    found: Any = sealed(value)  # type: ignore[arg-type]
+    return dict(found)
 
 
 def put(store: FileStore, value: object, version: int = 1) -> None:

@@ -36,6 +36,7 @@ _LETTERS = str.maketrans(
     }
 )  # fmt: skip
 _LATIN_APOSTROPHE = re.compile(r"(?<=[A-Za-z])’(?=[A-Za-z])")
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")  # colors and cursor moves, ECMA-48
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -67,6 +68,7 @@ def clean(text: str, lang: str = "") -> str:
     Chinese (or ``lang`` is ``zh``), where they are the punctuation. With ``lang`` ``en`` accents
     are taken off Latin letters (flite reads ASCII only): café becomes cafe.
     """
+    text = _TERMINAL.sub("", text)
     if text.isascii():
         return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_dropped())
