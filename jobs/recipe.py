@@ -83,6 +83,11 @@ def request_of(
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
+    if "://" in job.source.path:
+        raise SettingsError(
+            f"source {job.source.path}: this version reads local files and folders only; copy the "
+            "rows to a local folder first"
+        )
     bank = load_bank(folder / job.voices.bank)
     source = SourceSettings(
         path=folder / job.source.path,

@@ -173,7 +173,9 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> JobSettings:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"job {path}: not YAML: {error}") from error
     if document is None:
-        raise SettingsError(f"job {path}: the file is empty; see examples/instruct_s2s.yaml")
+        raise SettingsError(
+            f"job {path}: the file is empty, wanted keys and values; see examples/instruct_s2s.yaml"
+        )
     if not isinstance(document, dict):
         raise SettingsError(
             f"job {path}: got {type(document).__name__}, wanted keys and values; rows are given "

@@ -14,7 +14,7 @@ from pipelines.memo import KEY, Memo, row_keys
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
 from schemas.conformance import check_conformance, conform, plain
 from schemas.errors import RowError, SchemaError, VoxmillError
-from transforms.step import Artifacts, BatchFn, Explode, Gather, Step
+from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, Step
 
 logger = logging.getLogger(__name__)
 Poison = Mapping[tuple[str, str], tuple[str, str]]
@@ -103,7 +103,7 @@ class Evaluator:
         return self._open[node.name]
 
     def _explode(self, node: Explode, table: pa.Table) -> pa.Table:
-        batch = conform(node.name, table.filter(live(table)), node.reads)
+        batch = conform_live(node, table)
         result = self._batch_fn(node)(batch)
         check_conformance(node.name, "writes", result, node.writes)
         return pa.Table.from_batches([result])
@@ -112,7 +112,7 @@ class Evaluator:
         self, step: Step, table: pa.Table, partition: str, watch: Watch, stats: StepStats
     ) -> pa.Table:
         alive = live(table)
-        batch = conform(step.name, table.filter(alive), step.reads)
+        batch = conform_live(step, table, alive)
         stats.rows = batch.num_rows
         columns = pa.schema(written(step))
         keys = row_keys(batch) if step.memo or watch.poison else [""] * batch.num_rows
@@ -233,6 +233,15 @@ def live(table: pa.Table) -> pa.ChunkedArray:
             )
             alive = pc.and_(alive, good)
     return alive
+
+
+def conform_live(
+    node: Node, table: pa.Table, alive: pa.ChunkedArray | None = None
+) -> pa.RecordBatch:
+    """The live rows of the columns that a node reads, checked; no other column is copied."""
+    missing = [name for name in node.reads.names if name not in table.column_names]
+    shown = table if missing else table.select(node.reads.names)
+    return conform(node.name, shown.filter(live(table) if alive is None else alive), node.reads)
 
 
 def gather(node: Gather, conversations: pa.Table, utterances: pa.Table) -> pa.Table:

@@ -4,12 +4,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.evaluate import Evaluator, live
+from pipelines.evaluate import Evaluator, conform_live
 from pipelines.memo import Memo
 from pipelines.plan import FLAC_BYTES_PER_S, load_partition
 from pipelines.request import Planned, Request, prepare, state_of
 from schemas.canonical import sha256_hex
-from schemas.conformance import conform
 from schemas.snapshot import FileEntry, read_verified
 from schemas.store import FileStore, Store, open_store
 from transforms.step import Fit
@@ -127,7 +126,7 @@ def _fit(planned: Planned, fit: Fit, output: Overlay) -> FileEntry:
     for partition in plan.partitions:
         tables, _ = evaluator.evaluate(load_partition(output, partition), partition.name, fit.name)
         table = tables[fit.table]
-        batch = conform(fit.name, table.filter(live(table)), fit.reads)
+        batch = conform_live(fit, table)
         merged = fit.merge([merged, fit.partial(batch, len(plan.partitions))])
     data = fit.finalize(merged)
     entry: FileEntry = {"name": f"artifacts/{fit.name}", "sha256": sha256_hex(data)}

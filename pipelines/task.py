@@ -11,14 +11,13 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from pipelines.commit import assemble
-from pipelines.evaluate import Evaluator, StepStats, Tables, Watch, live
+from pipelines.evaluate import Evaluator, StepStats, Tables, Watch, conform_live
 from pipelines.graph import CONVERSATIONS, Pipeline
 from pipelines.memo import Memo, pack_bytes, unpack
 from pipelines.outcome import OUTCOME, not_accepted
 from pipelines.plan import Partition, PlannedShard, load_partition
 from pipelines.sample import Sample, samples
 from schemas.canonical import sha256_hex
-from schemas.conformance import conform
 from schemas.errors import SchemaError
 from schemas.snapshot import FileEntry, read_verified
 from schemas.store import open_store
@@ -173,7 +172,7 @@ class Worker:
             fit = self.job.pipeline.node(task.until)
             assert isinstance(fit, Fit)
             table = tables[fit.table]
-            batch = conform(fit.name, table.filter(live(table)), fit.reads)
+            batch = conform_live(fit, table)
             partial = fit.partial(batch, task.num_partitions)
             path = f"{self.job.scratch}/fit-{fit.name}/{task.partition.name}.pack"
             self.work.put(path, pack_bytes(partial))

@@ -55,15 +55,17 @@ class Synthesize(Step):
         import soundfile  # noqa: F401 - slow to load, so not on the first row's time
         import soxr  # noqa: F401
 
-        speakers: dict[str, Speaker] = {}
         voices = {voice.id: voice for voice in self.bank.voices}
+        used = {voice.backend for voice in self.bank.voices}
         with ExitStack() as stack:
+            speakers: dict[str, Speaker] = {
+                backend.name: stack.enter_context(backend.open())
+                for backend in self.backends
+                if backend.name in used
+            }
 
             def speak(text: str, voice_id: str) -> Speech:
                 voice = voices[voice_id]
-                if voice.backend not in speakers:
-                    backend = next(item for item in self.backends if item.name == voice.backend)
-                    speakers[voice.backend] = stack.enter_context(backend.open())
                 speech = speakers[voice.backend].speak(text, voice.spec)
                 check_speech(speech, voice_id)
                 return speech

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pipelines.plan import (
     Plan,
     load_partition,
     make_plan,
+    partition_rows,
     read_plan,
     write_plan,
 )
@@ -25,6 +26,20 @@ from schemas.store import FileStore
 from tests.builders import Row, broken_row, conversation, heard, source_row
 
 CLIP = b"an audio file"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _whole_partitions() -> Iterator[None]:
+    """64 rows in a partition, however few rows there are; how many there are has its own test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.plan.MIN_PARTITION_ROWS", 64)
+        yield
+
+
+def test_a_small_source_makes_small_partitions() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.plan.MIN_PARTITION_ROWS", 8)
+        assert [partition_rows(count) for count in (1, 80, 999, 4096, 10**6)] == [8, 8, 15, 64, 64]
 
 
 def rows_of(count: int, first: int = 0) -> list[Row]:
