@@ -241,7 +241,10 @@ def conform_live(
     """The live rows of the columns that a node reads, checked; no other column is copied."""
     missing = [name for name in node.reads.names if name not in table.column_names]
     shown = table if missing else table.select(node.reads.names)
-    return conform(node.name, shown.filter(live(table) if alive is None else alive), node.reads)
+    alive = live(table) if alive is None else alive
+    if not pc.all(alive, min_count=0).as_py():  # filtering copies, audio too
+        shown = shown.filter(alive)
+    return conform(node.name, shown, node.reads)
 
 
 def gather(node: Gather, conversations: pa.Table, utterances: pa.Table) -> pa.Table:

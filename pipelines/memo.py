@@ -6,6 +6,7 @@ stream followed by its own sha256, so a torn or damaged pack is noticed, removed
 """
 
 import hashlib
+import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,13 +50,25 @@ def _bytes_digest(value: object) -> str:
     raise TypeError(f"a {type(value).__name__} cannot be part of a row key")
 
 
-def pack_bytes(table: pa.Table) -> bytes:
+class _HashingSink(io.BytesIO):
+    """Memory that hashes what is written to it, so that nothing is copied to be hashed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        self.sha256.update(data)
+        return super().write(data)
+
+
+def pack_bytes(table: pa.Table) -> memoryview:
     """A table as one self-checking file."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    sink = _HashingSink()
+    with pa.ipc.new_stream(pa.PythonFile(sink, "w"), table.schema) as writer:
         writer.write_table(table)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data + hashlib.sha256(data).digest()
+    sink.write(sink.sha256.digest())
+    return sink.getbuffer()
 
 
 def unpack(data: bytes, name: str) -> pa.Table:

@@ -25,8 +25,9 @@ from schemas.store import Store
 from transforms.split import EVAL, TRAIN
 
 logger = logging.getLogger(__name__)
-PARTITION_ROWS = 64
+PARTITION_ROWS = 32  # see docs/adr/0007
 MIN_PARTITION_ROWS = 8
+MIN_PARTITIONS = 64  # wanted, as long as partitions do not get smaller than that
 CHARS_PER_S = {"zh": 4.5}
 OTHER_CHARS_PER_S = 15.0
 MAX_TURN_S = 17.0  # what a spoken answer is shortened to, about
@@ -36,7 +37,7 @@ MIN_OVERLAP = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Partition:
-    """About 64 source rows, by id and as a file; ``seconds`` is a guess of their speech."""
+    """Up to 32 source rows, by id and as a file; ``seconds`` is a guess of their speech."""
 
     name: str
     file: str
@@ -199,11 +200,11 @@ def _without_the_gone(store: Store, partition: Partition, present: set[str]) -> 
 
 
 def partition_rows(count: int) -> int:
-    """Rows per partition for ``count`` new rows: 64, and fewer where that gives under 64 of them.
+    """Rows per partition for ``count`` new rows: 32, and fewer where that gives under 64 of them.
 
     A small source then keeps many workers busy to the end.
     """
-    return max(MIN_PARTITION_ROWS, min(PARTITION_ROWS, count // PARTITION_ROWS))
+    return max(MIN_PARTITION_ROWS, min(PARTITION_ROWS, count // MIN_PARTITIONS))
 
 
 def _write_partitions(

@@ -32,7 +32,7 @@ class Overlay:
     def size(self, path: str) -> int | None:
         return self._holder(path).size(path)
 
-    def put(self, path: str, data: bytes) -> None:
+    def put(self, path: str, data: bytes | memoryview) -> None:
         self.top.put(path, data)
 
     def put_new(self, path: str, data: bytes) -> bool:

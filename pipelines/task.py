@@ -26,7 +26,7 @@ from transforms.environment import environment
 from transforms.step import Fit
 
 Receipt: TypeAlias = dict[str, Any]
-MERGED_AT_ONCE = 8
+MERGED_BYTES = 4_000_000  # of partials that are merged in one go
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,12 +187,12 @@ class Worker:
         fit = self.job.pipeline.node(task.fit)
         assert isinstance(fit, Fit)
         merged = fit.merge([])
-        for start in range(0, len(task.parts), MERGED_AT_ONCE):
-            group = [
-                unpack(self.work.get(path), path)
-                for path in task.parts[start : start + MERGED_AT_ONCE]
-            ]
-            merged = fit.merge([merged, *group])
+        group: list[pa.Table] = []
+        for path in task.parts:
+            group.append(unpack(self.work.get(path), path))
+            if sum(part.nbytes for part in group) >= MERGED_BYTES:
+                merged, group = fit.merge([merged, *group]), []
+        merged = fit.merge([merged, *group])
         data = fit.finalize(merged)
         sha256 = sha256_hex(data)
         entry: FileEntry = {"name": f"artifacts/{fit.name}-{sha256[:12]}", "sha256": sha256}
@@ -208,8 +208,13 @@ class Worker:
             for step in self.job.pipeline.memo_steps()
         }
         for partition in task.partitions:
-            tables, _ = self._evaluate(evaluator, partition, None, Watch())
-            yield from samples(tables, task.shard.split, task.state.unit_set, lineage)
+            # No name holds the tables: a partition's audio is let go before the next one comes.
+            yield from samples(
+                self._evaluate(evaluator, partition, None, Watch())[0],
+                task.shard.split,
+                task.state.unit_set,
+                lineage,
+            )
 
     def _exhibit(self, evaluator: Evaluator, task: Exhibit) -> Receipt:
         tables, _ = self._evaluate(evaluator, task.partition, None, Watch())

@@ -31,7 +31,7 @@ class Store(Protocol):
     def size(self, path: str) -> int | None:
         """The object's size in bytes, or None if there is none."""
 
-    def put(self, path: str, data: bytes) -> None:
+    def put(self, path: str, data: bytes | memoryview) -> None:
         """Write or replace the object, as a whole."""
 
     def put_new(self, path: str, data: bytes) -> bool:
@@ -76,7 +76,7 @@ class FileStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
-    def put(self, path: str, data: bytes) -> None:
+    def put(self, path: str, data: bytes | memoryview) -> None:
         with self._explained("write", path), self._temporary(path) as (temporary, final):
             _write(temporary, data)
             os.replace(temporary, final)
@@ -164,7 +164,7 @@ def explain_local(error: OSError) -> str:
     return f"{error}; check the path and its permissions"
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes | memoryview) -> None:
     with open(path, "wb") as file:
         file.write(data)
         file.flush()

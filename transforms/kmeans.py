@@ -64,12 +64,12 @@ class FitKmeans(Fit):
 
     def partial(self, batch: pa.RecordBatch, num_partitions: int) -> pa.Table:
         orders, frames = [np.zeros(0, np.uint64)], [np.zeros((0, mfcc.DIMENSIONS), np.float32)]
-        for key, turn, role, split, flac in zip(
-            *(batch.column(name).to_pylist() for name in ("id", "turn", "role", "split", "flac")),
-            strict=True,
-        ):
+        flacs = batch.column("flac")
+        names = ("id", "turn", "role", "split")
+        rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+        for row, (key, turn, role, split) in enumerate(rows):
             if role in self.roles and split == TRAIN:
-                samples, rate = decode_flac(flac)
+                samples, rate = decode_flac(flacs[row].as_py())
                 if rate != mfcc.SAMPLE_RATE_HZ:
                     continue  # its units fail in the step that extracts them
                 features = mfcc.mfcc(samples)

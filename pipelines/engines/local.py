@@ -120,7 +120,7 @@ class LocalEngine:
                 if message[0] == "enter":
                     slot.step, slot.key, slot.entered = message[1], message[2], time.monotonic()
                 elif message[0] == "rows":
-                    slot.entered = None
+                    slot.key, slot.entered = "", None  # its result is kept: not to blame
                     self._listener.rows(message[1], message[2])
                 elif message[0] == "done":
                     slot.task = None

@@ -40,6 +40,7 @@ def main(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", job: Jo
                 pipe.send(("crash", type(error).__name__, traceback.format_exc()))
             else:
                 pipe.send(("done", receipt))
+            pa.default_memory_pool().release_unused()
 
 
 def _watch(pipe: "Connection[Any, Any]", solo: bool, poison: Poison) -> Watch:

@@ -138,7 +138,7 @@ def test_a_changed_backend_computes_speech_and_what_hears_it(tmp_path: Path) -> 
 
 @given(st.data())
 def test_a_damaged_pack_is_noticed_wherever_it_is_damaged(data: st.DataObject) -> None:
-    good = pack_bytes(pack(a="1", b=failed()))
+    good = bytes(pack_bytes(pack(a="1", b=failed())))
     assert unpack(good, "x").equals(pack(a="1", b=failed()))
     place = data.draw(st.integers(0, len(good) - 1), label="place")
     spoiled = bytearray(good)

@@ -39,7 +39,7 @@ def _whole_partitions() -> Iterator[None]:
 def test_a_small_source_makes_small_partitions() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.plan.MIN_PARTITION_ROWS", 8)
-        assert [partition_rows(count) for count in (1, 80, 999, 4096, 10**6)] == [8, 8, 15, 64, 64]
+        assert [partition_rows(count) for count in (1, 80, 999, 4096, 10**6)] == [8, 8, 15, 32, 32]
 
 
 def rows_of(count: int, first: int = 0) -> list[Row]:
