@@ -25,7 +25,7 @@ from schemas.store import Store
 from transforms.split import EVAL, TRAIN
 
 logger = logging.getLogger(__name__)
-PARTITION_ROWS = 32  # see docs/adr/0007
+PARTITION_ROWS = 16  # see docs/adr/0007
 MIN_PARTITION_ROWS = 8
 MIN_PARTITIONS = 64  # wanted, as long as partitions do not get smaller than that
 CHARS_PER_S = {"zh": 4.5}
@@ -37,7 +37,7 @@ MIN_OVERLAP = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Partition:
-    """Up to 32 source rows, by id and as a file; ``seconds`` is a guess of their speech."""
+    """Up to 16 source rows, by id and as a file; ``seconds`` is a guess of their speech."""
 
     name: str
     file: str
@@ -200,7 +200,7 @@ def _without_the_gone(store: Store, partition: Partition, present: set[str]) -> 
 
 
 def partition_rows(count: int) -> int:
-    """Rows per partition for ``count`` new rows: 32, and fewer where that gives under 64 of them.
+    """Rows per partition for ``count`` new rows: 16, and fewer where that gives under 64 of them.
 
     A small source then keeps many workers busy to the end.
     """

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.plan import (
-    PARTITION_ROWS,
     Plan,
     load_partition,
     make_plan,
@@ -32,14 +31,12 @@ CLIP = b"an audio file"
 def _whole_partitions() -> Iterator[None]:
     """64 rows in a partition, however few rows there are; how many there are has its own test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.plan.MIN_PARTITION_ROWS", 64)
+        patch.setattr("pipelines.plan.partition_rows", lambda count: 64)
         yield
 
 
 def test_a_small_source_makes_small_partitions() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.plan.MIN_PARTITION_ROWS", 8)
-        assert [partition_rows(count) for count in (1, 80, 999, 4096, 10**6)] == [8, 8, 15, 32, 32]
+    assert [partition_rows(count) for count in (1, 80, 999, 4096, 10**6)] == [8, 8, 15, 16, 16]
 
 
 def rows_of(count: int, first: int = 0) -> list[Row]:
@@ -128,7 +125,7 @@ def test_every_row_is_planned_once_with_all_it_says(tmp_path: Path) -> None:
         assert kept["turns"] == (row.conversation["turns"] if row.conversation else [])
         assert kept["born"] == 1
     assert [item.name for item in found.partitions] == ["p000000", "p000001"]
-    assert max(map(len, ids(found))) == PARTITION_ROWS
+    assert max(map(len, ids(found))) == 64
 
 
 def test_the_same_rows_again_are_the_same_plan(tmp_path: Path) -> None:
