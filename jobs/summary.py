@@ -8,7 +8,7 @@ from rich.table import Table
 
 from jobs.settings import JobSettings
 from pipelines.build import Result
-from pipelines.outcome import main_code, read_outcomes
+from pipelines.outcome import each_outcome, main_code
 from schemas.snapshot import Manifest, snapshot_path
 from schemas.store import Store
 from transforms.environment import environment
@@ -115,7 +115,7 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
 
 def _codes(store: Store, manifest: Manifest, state: str) -> list[tuple[str, int]]:
     entry = manifest["rejected"] if state == "rejected" else manifest["failed"]
-    return Counter(main_code(row) for row in read_outcomes(store, entry)).most_common()
+    return Counter(main_code(row) for row in each_outcome(store, entry)).most_common()
 
 
 def _by(workers: int) -> str:

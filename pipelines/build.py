@@ -5,6 +5,7 @@ build that is killed at any moment is continued by running it again.
 """
 
 import contextlib
+import heapq
 import logging
 import secrets
 import time
@@ -16,7 +17,7 @@ from pipelines.commit import Commit, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
 from pipelines.memo import unpack
-from pipelines.outcome import read_outcomes
+from pipelines.outcome import each_outcome
 from pipelines.plan import PlannedShard, write_plan
 from pipelines.publish import Ending, point_to_latest, publish
 from pipelines.request import Planned, state_of
@@ -75,10 +76,17 @@ class _Run:
         return state_of(self.planned.request.pipeline, self.artifacts)
 
     def stage(self, name: str, tasks: Iterable[Task], count: int) -> list[Receipt]:
-        """Run the tasks of one stage, and take its time."""
+        """Run the tasks of one stage, take its time, and add up what its steps did."""
         self.listener.stage(name, count)
         began = time.monotonic()
-        receipts = list(self.engine.run(tasks))
+        receipts, rows = [], dict[str, int]()
+        for receipt in self.engine.run(tasks):
+            for step, stats in receipt.pop("steps", {}).items():
+                rows[step] = rows.get(step, 0) + stats["rows"]
+                self.computed[step] = self.computed.get(step, 0) + stats["computed"]
+                self.busy_s[step] = self.busy_s.get(step, 0.0) + stats["busy_s"]
+            receipts.append(receipt)
+        self.rows |= rows
         self.stage_s[name] = time.monotonic() - began
         return receipts
 
@@ -149,8 +157,8 @@ def _sweep(work: Store, scratch: str) -> None:
 
 def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list[dict[str, Any]]:
     """The first few rejected rows that have audio, by id, with their audio."""
-    spoken = [row for row in read_outcomes(output, manifest["rejected"]) if row["spoken"]]
-    chosen = sorted(spoken, key=lambda row: row["id"])[:MAX_EXHIBITS]
+    spoken = (row for row in each_outcome(output, manifest["rejected"]) if row["spoken"])
+    chosen = heapq.nsmallest(MAX_EXHIBITS, spoken, key=lambda row: row["id"])
     partitions = {item.name: item for item in run.planned.plan.partitions}
     by_partition: dict[str, list[str]] = {}
     for row in chosen:
@@ -168,6 +176,7 @@ def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list
 
 def _run(run: _Run, output: Store, work: Store) -> Manifest:
     planned = run.planned
+    memo = [step.name for step in planned.request.pipeline.memo_steps()]
     for fit in planned.request.pipeline.fits():
         if fit.name in run.artifacts:
             continue
@@ -190,7 +199,7 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
             state=run.state,
             receipts=receipts,
             commits=commits,
-            step_rows=run.rows,
+            step_rows={name: run.rows.get(name, 0) for name in memo},
         ),
     )
     run.listener.finished()
@@ -208,17 +217,7 @@ def _pass(run: _Run, until: str | None) -> list[Receipt]:
         for partition in plan.partitions
     )
     name = f"rows to {until}" if until else "rows to verdicts"
-    receipts = run.stage(name, tasks, len(plan.partitions))
-    memo = {step.name for step in run.planned.request.pipeline.memo_steps()}
-    rows: dict[str, int] = {}
-    for receipt in receipts:
-        for step, stats in receipt["steps"].items():
-            if step in memo:
-                rows[step] = rows.get(step, 0) + stats["rows"]
-            run.computed[step] = run.computed.get(step, 0) + stats["computed"]
-            run.busy_s[step] = run.busy_s.get(step, 0.0) + stats["busy_s"]
-    run.rows |= rows
-    return receipts
+    return run.stage(name, tasks, len(plan.partitions))
 
 
 def _assemble(run: _Run, output: Store) -> list[Commit]:

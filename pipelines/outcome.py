@@ -1,5 +1,6 @@
 """How each source row ended: accepted, rejected with reasons, or failed with its error."""
 
+from collections.abc import Iterator
 from typing import Any, Final, Literal, TypedDict
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from schemas.columns import (
     field,
     reason_codes,
 )
-from schemas.parquet import read_table
+from schemas.parquet import iterate, read_table
 from schemas.snapshot import FileEntry, read_verified
 from schemas.store import Store
 
@@ -118,6 +119,12 @@ def _shown_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for turn, item in enumerate(row["turns"])
     ]
+
+
+def each_outcome(store: Store, entry: FileEntry) -> Iterator[Outcome]:
+    """The rows of a rejected or failed file, few of them in memory at once."""
+    rows: Iterator[Any] = iterate(read_verified(store, entry), OUTCOME, entry["name"], 64)
+    yield from rows
 
 
 def read_outcomes(store: Store, entry: FileEntry) -> list[Outcome]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipelines.fingerprint import fingerprint, pipeline_fingerprint
 from pipelines.graph import Pipeline
-from pipelines.outcome import read_outcomes
+from pipelines.outcome import each_outcome
 from pipelines.plan import Plan, make_plan, read_plan, write_plan
 from pipelines.spool import SourceRow
 from pipelines.task import State
@@ -165,7 +165,7 @@ def _check_rewritten(output: Store, before: Plan, plan: Plan) -> None:
 
 def _can_be_retried(output: Store, parent: Manifest) -> bool:
     """Whether any row of the parent failed in a way that may pass another time."""
-    failed = read_outcomes(output, parent["failed"])
+    failed = each_outcome(output, parent["failed"])
     return any(row["error"] is not None and row["error"]["retryable"] for row in failed)
 
 

@@ -313,7 +313,6 @@ def test_an_interrupted_build_says_how_to_go_on_and_goes_on(
     assert "run the same command to go on" in stopped.err
     assert "Traceback" not in stopped.err
     assert not (output / "snapshots").exists()
-    assert list(tmp_path.rglob(".tmp-*")) == []
     if number == signal.SIGTERM:
         return
     resumed = voxmill(*command[:-2], "0", "--json")
