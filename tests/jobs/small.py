@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -149,13 +150,17 @@ def build_here(job: Path, output: Path, *more: str | Path) -> Done:
 
 
 def start(*arguments: str | Path) -> "subprocess.Popen[str]":
-    """The command as a process of its own."""
+    """The command as a process of its own, as from a terminal.
+
+    A shell starts what it runs in the background with Ctrl-C ignored, and tests may run there.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "jobs.cli", *(str(argument) for argument in arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
