@@ -35,6 +35,7 @@ from schemas.store import FileStore, Store
 from transforms.environment import environment
 
 logger = logging.getLogger(__name__)
+ROW_GROUP = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,11 +161,23 @@ def _outcomes(
         yield table
 
 
+def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of ROW_GROUP rows or more: each row group costs footer and memory."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(item.num_rows for item in waiting) >= ROW_GROUP:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
 def _write_outcomes(output: Store, tables: Iterator[pa.Table], name: str) -> FileEntry:
     with tempfile.TemporaryDirectory(prefix="voxmill-outcomes-") as folder:
         local = Path(folder) / "rows.parquet"
         with pq.ParquetWriter(local, OUTCOME, compression="zstd") as writer:
-            for table in tables:
+            for table in _grouped(tables):
                 writer.write_table(table.cast(OUTCOME))
         sha256 = sha256_of(FileStore(Path(folder)), local.name)
         path = f"{name}/{name}-{sha256[:12]}.parquet"
