@@ -31,7 +31,7 @@ MIN_PARTITIONS = 64  # wanted, as long as partitions do not get smaller than tha
 CHARS_PER_S = {"zh": 4.5}
 OTHER_CHARS_PER_S = 15.0
 MAX_TURN_S = 17.0  # what a spoken answer is shortened to, about
-FLAC_BYTES_PER_S = 17_600  # at 16 kHz, mono, 16 bit; measured on flite and LibriSpeech
+FLAC_BYTES_PER_S = 17_600  # at 16 kHz, mono, 16 bit: a guess, which only sizes shards
 MIN_OVERLAP = 0.1
 
 
