@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobs.card import render_card
+from jobs.jobfile import load_overridden
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
 from jobs.report.data import gather
 from jobs.report.render import render_report
-from jobs.settings import JobSettings, load_overridden
+from jobs.settings import JobSettings
 from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener

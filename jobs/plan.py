@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
-from jobs.settings import load_overridden
 from pipelines.preview import Preview, preview
 from pipelines.request import state_of
 from transforms.step import Fit, Step
