@@ -12,6 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from jobs.storage import corpus_address, store_address
 from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
 from schemas.errors import DamageError, SettingsError, VoxmillError
 from schemas.snapshot import Manifest, read_snapshot, versions
@@ -136,6 +137,17 @@ def _job_options(parser: argparse.ArgumentParser) -> None:
 def _corpus_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("uri", help="the corpus")
     parser.add_argument("--version", type=int, metavar="N", help="a snapshot (default: the newest)")
+    _store_options(parser)
+
+
+def _store_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="how an object store is reached, such as endpoint=http://127.0.0.1:9000 (repeatable)",
+    )
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -156,7 +168,8 @@ def _build(options: argparse.Namespace) -> int:
     )
     assert job.output.uri is not None
     console = Console(stderr=options.json)
-    print_summary(open_store(job.output.uri), result, workers, console)
+    output = open_store(store_address(job.output.uri, job.output.store))
+    print_summary(output, result, workers, console)
     code, why = exit_code(job, result.manifest)
     if why:
         sys.stderr.write(f"voxmill: {why}\n")
@@ -217,7 +230,8 @@ def _verify(options: argparse.Namespace) -> int:
 def _inspect(options: argparse.Namespace) -> int:
     from jobs.inspect import inspect
 
-    print(inspect(options.uri, options.key, version=options.version, save_to=options.save_to))
+    place = corpus_address(options.uri, options.store)
+    print(inspect(place, options.key, version=options.version, save_to=options.save_to))
     return EXIT_OK
 
 
@@ -236,7 +250,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:
-    store = open_store(options.uri)
+    store = open_store(corpus_address(options.uri, options.store))
     there = versions(store)
     if not there:
         raise SettingsError(

@@ -20,7 +20,7 @@ from pipelines.sample import Sample, samples
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 from schemas.snapshot import FileEntry, read_verified
-from schemas.store import open_store
+from schemas.store import StoreAddress, open_store
 from schemas.unitset import UnitSet
 from transforms.environment import environment
 from transforms.step import Fit
@@ -34,8 +34,8 @@ class Job:
     """What does not change during a build. It is sent to each worker once."""
 
     pipeline: Pipeline
-    output: str
-    work: str
+    output: StoreAddress
+    work: StoreAddress
     build_id: str
     scratch: str  # folder of this run in the work store; two runs of one build share none
     generation: int

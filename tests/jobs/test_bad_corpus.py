@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from schemas import store as store_module
+from schemas import file_store as store_module
 from schemas.snapshot import read_snapshot, versions
 from schemas.store import FileStore
 from tests.jobs.small import (
