@@ -122,13 +122,13 @@ class Worker:
         if isinstance(task, FinishFit):
             return self._finish(task)
         if isinstance(task, AssembleShard):
-            commit = assemble(
+            commit, lost = assemble(
                 self.output,
                 self.job.build_id,
                 task.shard,
                 self._samples(evaluator, task),
             )
-            return {"commit": commit}
+            return {"commit": commit, "lost": lost}
         return self._exhibit(evaluator, task)
 
     def close(self) -> None:
