@@ -33,6 +33,11 @@ _CURES: Final = (
         "then run the same command again: finished work is kept",
     ),
     (
+        "non-partial response",
+        "this server, or a proxy before it, ignores Range and sent the whole object; its bytes are "
+        "not used. Correct output.store.endpoint, or use a server that knows ranges",
+    ),
+    (
         "PermanentRedirect|IllegalLocationConstraint|301 Moved",
         "the bucket is in another region; set output.store.region or AWS_REGION",
     ),
@@ -62,7 +67,7 @@ _CURES: Final = (
 )
 LATER: Final = "run the same command again: finished work is kept"
 # What no repetition cures: the rest (5xx, resets, cut bodies, timeouts) is tried again.
-_FINAL: Final = re.compile("|".join(pattern for pattern, _ in _CURES[:7]))
+_FINAL: Final = re.compile("|".join(pattern for pattern, _ in _CURES[:8]))
 _URL: Final = re.compile(r"(https?://)[^\s/@]*@|\?[^\s|]*")
 
 
