@@ -40,6 +40,7 @@ def test_another_server_is_of_the_same_opinion(
         case
         for case in cases()
         if case.outcome == "" and case.times == 1 and case.operation in (GET, RANGE, PUT_NEW, PART)
+        if case.fault.name in ("answer lost", "truncated answer", "412 after success")
     ]
     with moto(tmp_path_factory.mktemp("moto")) as server, proxy(server) as front:
         for number, case in enumerate(chosen):
