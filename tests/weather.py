@@ -159,14 +159,14 @@ def cases() -> list[Case]:
         for fault in (cutting(), cutting(2000))
         for operation in (GET, RANGE, RANGES, LIST)
     ]
-    found += [Case(cutting(), GET, ALWAYS, "run the same command again")]
+    found += [Case(cutting(), GET, ALWAYS, "answers break off on the way")]
     found += [Case(shortening(), RANGE, 1, "wanted 3000 bytes at 100|again")]
     found += [Case(cutting_the_upload(), operation) for operation in (PUT, PUT_NEW, PUT_FILE, PART)]
     found += [
         Case(ignoring_range(), operation, ALWAYS, "ignores Range") for operation in (RANGE, RANGES)
     ]
     found += [Case(CONFLICT, PUT_NEW), Case(CONFLICT, PUT_NEW, 3)]
-    found += [Case(CONFLICT, PUT_NEW, ALWAYS, "ConditionalRequestConflict")]
+    found += [Case(CONFLICT, PUT_NEW, ALWAYS, "another writer kept this object busy")]
     found += [Case(then_says(412, "PreconditionFailed"), PUT_NEW)]
     found += [Case(then_says(409, "ConditionalRequestConflict"), PUT_NEW)]
     found += [Case(then_says(500, "InternalError"), operation) for operation in WRITES]
