@@ -207,7 +207,7 @@ def test_a_store_that_ignores_conditional_puts_is_refused_before_any_work(
     assert open_store(s3).list("") == []
 
 
-@pytest.mark.parametrize("under", ["memo/units", "shards/", "snapshots/"])
+@pytest.mark.parametrize("under", ["inputs/", "shards/", "snapshots/"])
 def test_a_bucket_that_fills_up_is_told_and_overcome(
     reference: Reference, through: tuple[str, Proxy], s3: StoreAddress, under: str
 ) -> None:
