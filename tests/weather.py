@@ -172,7 +172,6 @@ def cases() -> list[Case]:
     found += [Case(then_says(500, "InternalError"), operation) for operation in WRITES]
     found += [Case(slow(0.02), operation) for operation in (GET, RANGE)]
     found += [Case(stalling(TIMEOUT_S + 1), operation) for operation in (GET, PUT_NEW)]
-    asked = (GET, HEAD, LIST, PUT, PUT_NEW, PART)
     for fault, words in (
         (EXPIRED, "credentials have expired; renew them"),
         (FORBIDDEN, "access is denied; the credentials need to"),
