@@ -9,15 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from transforms.text.clean import clean
+from transforms.text.blocks import Block, blocks, lower_first, spoken, without_last
+from transforms.text.clean import clean, has_emoji
 from transforms.text.language import Language, language
 from transforms.text.markup import strip_markup
-from transforms.text.sentences import fit, join, split
+from transforms.text.sentences import join, split
+from transforms.text.shorten import shorten
 from transforms.text.speakable import Limits, problems
 from transforms.text.spoken import finish, introduce, soften
 from transforms.text.verbalize import verbalize
 
-VERSION = 1  # raised whenever a rule changes what it returns
+VERSION = 2  # raised whenever a rule changes what it returns
+
+HEAD_FACTOR, HEAD_CHARS = 6, 1500  # of an answer that are read: markup shrinks, lists condense
 
 _NO_INPUT = frozenset(("", "noinput", "no input", "none", "n/a", "无", "无输入", "没有输入"))
 
@@ -67,7 +71,9 @@ def rewrite_instruction(
         return _rejected(
             "too_long", f"{len(text)} characters before rewriting, at most {max_chars}"
         )
-    said = _said(clean(text, table.code), table)
+    if has_emoji(text) and table.about_emoji.search(text):
+        return _rejected("symbols", "it asks about emoji, which no voice can show")
+    said = _whole(text, table)
     if not said:
         return _rejected("empty_instruction", "the instruction is empty")
     given = clean(input_text[: 4 * max_input_chars + 100], table.code).strip()
@@ -77,53 +83,65 @@ def rewrite_instruction(
         if len(given) > max_input_chars:
             detail = f"{len(input_text)} characters of input, at most {max_input_chars}"
             return _rejected("input_too_long", detail)
-        more = _said(given, table)
+        more = _whole(given, table)
         if not more or (reasons := _reasons(_paragraph(more, table), table, math.inf)):
             code, detail = reasons[0] if more else ("empty", "nothing to say")
             return _rejected("input_not_speakable", f"{code}: {detail}"[:80])
         if _paragraph(more, table).rstrip(".。") not in _paragraph(said, table):
             said += more
-    spoken = _paragraph(said, table)
-    if reasons := _reasons(spoken, table, max_chars):
+    sentence = _paragraph(said, table)
+    if reasons := _reasons(sentence, table, max_chars):
         return Spoken("", reasons)
-    with_filler = _with_filler(spoken, table, filler_rate, draw)
-    return Spoken(with_filler if len(with_filler) <= max_chars else spoken)
+    with_filler = _with_filler(sentence, table, filler_rate, draw)
+    return Spoken(with_filler if len(with_filler) <= max_chars else sentence)
 
 
 def shorten_response(text: str, lang: str, *, max_chars: int) -> Spoken:
-    """The whole sentences at the start of an answer that fit into ``max_chars``, as speech.
+    """An answer as speech of at most ``max_chars``; `shorten` says what is left out.
 
-    Code, tables, URLs and formulas before the cut reject it; so does a first sentence that does
-    not fit (``too_long``), or one that only introduces a list (``list_too_long``), or nothing to
-    say (``no_response``). A last sentence whose list was cut off is dropped.
+    Code, tables, URLs and formulas in what is said reject it; so does a first sentence that does
+    not fit (``too_long``), a list that fits in no form (``list_too_long``), or nothing to say
+    (``no_response``).
     """
     table = language(lang)
-    head = text[: 3 * max_chars + 500]  # markup shrinks a text, but rarely by more
-    found = _said(clean(head, table.code), table)
-    if len(head) < len(text):
-        found = found[:-1]  # its end has not been read
+    head = text[: HEAD_FACTOR * max_chars + HEAD_CHARS]
+    found = _blocks(head, table)
+    whole = len(head) == len(text)
+    if not whole and found:
+        found = without_last(found)
         if not found:
             return _rejected("too_long", f"the first sentence is above {max_chars} characters")
     if not found:
         return _rejected("no_response", "the answer is empty")
-    kept, _ = fit(found, table, max_chars)
+    kept = shorten(found, table, max_chars, whole=whole)
     if not kept:
-        detail = f"the first sentence has {len(found[0])} characters, at most {max_chars}"
-        return _rejected("too_long", detail)
-    while kept and kept[-1][-1] in ":：":
-        kept.pop()
-    if not kept:
+        first = (spoken(found, table) or [""])[0]
+        if len(first) > max_chars:
+            detail = f"the first sentence has {len(first)} characters, at most {max_chars}"
+            return _rejected("too_long", detail)
         return _rejected("list_too_long", f"only an introduction fits into {max_chars} characters")
-    spoken = _paragraph(kept, table)
-    reasons = _reasons(spoken, table, max_chars)
-    return Spoken("", reasons) if reasons else Spoken(spoken)
+    said = _paragraph(kept, table)
+    reasons = _reasons(said, table, max_chars)
+    return Spoken("", reasons) if reasons else Spoken(said)
 
 
-def _said(text: str, table: Language) -> list[str]:
-    """Clean text as finished sentences; one may be a mark of `markup` or end with a colon."""
-    plain = verbalize(strip_markup(text).text, table.code)
-    finished = (finish(sentence, table) for sentence in split(soften(plain, table), table))
-    return [sentence for sentence in finished if sentence]
+def _blocks(text: str, table: Language) -> list[Block]:
+    """A text as blocks of finished sentences; one may be a mark of `markup` or end with a colon."""
+    marked = strip_markup(clean(text, table.code))
+    plain = soften(verbalize(marked.text, table.code), table)
+    lines = plain.split("\n")
+    assert len(lines) == len(marked.lines), "a rule removed or made a line"
+    return blocks(
+        [
+            (line, [done for raw in split(said, table) if (done := finish(raw, table))])
+            for line, said in zip(marked.lines, lines, strict=True)
+        ]
+    )
+
+
+def _whole(text: str, table: Language) -> list[str]:
+    """All sentences of a text."""
+    return spoken(_blocks(text, table), table) or []
 
 
 def _paragraph(found: list[str], table: Language) -> str:
@@ -161,7 +179,5 @@ def _with_filler(text: str, table: Language, rate: float, draw: Draw) -> str:
         text = first[:-1] + table.question + text[len(first) :]
     if not table.joiner:
         return filler + text
-    known = word.lower() in table.requests or word.lower() in table.openers
-    if known and (word[1:].islower() or word == "A"):
-        text = text[0].lower() + text[1:]
+    text = lower_first(text, table)
     return f"{filler} {text}"

@@ -4,6 +4,7 @@ import re
 
 from transforms.text.language import Language
 
+_L = "A-Za-zÀ-ÖØ-öø-ÿẞœŒ"  # letters of Latin script, as far as voices here read them
 _SPACES = re.compile(r"[ \t]+")
 _COMMAS = re.compile(r" ?,(?: ?,)*+ ?")
 _COMMA_BEFORE_END = re.compile(r",(?= ?(?:[.?!:\n]|$))")
@@ -12,13 +13,13 @@ _ENDS = re.compile(r" ?[.?!][.?!]++")
 _GAP = re.compile(r"_{2,}|(?<![.])\.{5,}")
 _OPTIONAL_PLURAL = re.compile(r"(?<=[a-z])\((s|es)\)")
 _BRACKETS = re.compile(r"[()\[\]]")
-_QUOTES = re.compile(r"\"|(?<![A-Za-z])'|'(?![A-Za-z])|`(?=[A-Za-z])|''")
-_DASH = re.compile(r" ?--+ ?| - |(?<![A-Za-z])-|-(?![A-Za-z])")
+_QUOTES = re.compile(rf"\"|(?<![{_L}])'|'(?![{_L}])|`(?=[{_L}])|''")
+_DASH = re.compile(rf" ?--+ ?| - |(?<![{_L}])-|-(?![{_L}])")
 _COLON = re.compile(r" ?:(?! ?(?:\n|$))|;")
-_SLASH = re.compile(r"(?<=[A-Za-z]) ?/ ?(?=[A-Za-z])")
-_INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}(?=([^\n]?))")
-_DOT_INSIDE = re.compile(r"(?<=[A-Za-z])\.(?=[A-Za-z])")
-_MISSING_SPACE = re.compile(r"(?<=[,?!])(?=[A-Za-z])")
+_SLASH = re.compile(rf"(?<=[{_L}]) ?/ ?(?=[{_L}])")
+_INITIALS = re.compile(rf"\b(?:[{_L}]\.){{2,}}(?=([^\n]?))")
+_DOT_INSIDE = re.compile(rf"(?<=[{_L}])\.(?=[{_L}])")
+_MISSING_SPACE = re.compile(rf"(?<=[,?!])(?=[{_L}])")
 _LOOSE_SPACE = re.compile(r" (?=[.,?!:])|(?<=\n) | (?=\n)")
 
 _ZH_SAID = str.maketrans(
@@ -49,7 +50,7 @@ def soften(text: str, table: Language) -> str:
     A colon at the end of a line stays: it introduces what follows (see `finish`).
     """
     text = _GAP.sub(table.blank, _SPACES.sub(" ", text))
-    return _soften_chinese(text, table) if table.code == "zh" else _soften_latin(text, table)
+    return _soften_latin(text, table) if table.joiner else _soften_wide(text, table)
 
 
 def _soften_latin(text: str, table: Language) -> str:
@@ -61,7 +62,7 @@ def _soften_latin(text: str, table: Language) -> str:
     text = _INITIALS.sub(
         lambda m: m[0].replace(".", "") + ("." if m[1] in ("", "\n") else ""), text
     )
-    text = _DOT_INSIDE.sub(_dot, text)
+    text = _DOT_INSIDE.sub(lambda m: _dot(m, table), text)
     text = _ENDS.sub(lambda m: "?" if "?" in m[0] else "!" if "!" in m[0] else ".", text)
     text = _COMMAS.sub(", ", _SPACES.sub(" ", text))
     text = _COMMA_BEFORE_END.sub("", _COMMA_AT_START.sub(" ", text))
@@ -73,14 +74,16 @@ def _dash(match: re.Match[str]) -> str:
     return ", " if len(match[0]) > 1 else " "
 
 
-def _dot(match: re.Match[str]) -> str:
+def _dot(match: re.Match[str], table: Language) -> str:
     """amazon.com is said with its dot; "end.Next" lacks a space."""
-    following = match.string[match.end()]
-    return ". " if following.isupper() else " dot "
+    following = match.string[match.end() : match.end() + 2]
+    lone = not following[1:].isalpha()  # "end.A" is a sentence, "Node.JS" is a name
+    return ". " if following[0].isupper() and (following[1:].islower() or lone) else table.dot
 
 
-def _soften_chinese(text: str, table: Language) -> str:
-    text = _ZH_DOT.sub("。", text.translate(_ZH_SAID)).replace(".", " ")
+def _soften_wide(text: str, table: Language) -> str:
+    text = _DOT_INSIDE.sub(table.dot, text.translate(_ZH_SAID))
+    text = _ZH_DOT.sub("。", text).replace(".", " ")
     text = _ZH_HYPHEN.sub("，", _ZH_QUOTE.sub("", text))
     text = _ZH_SLASH.sub(table.either, text)
     text = _ZH_COLON.sub("，", _ZH_SPACE.sub("", text))

@@ -8,6 +8,7 @@ from re import Match
 from cn2an import an2cn
 
 from transforms.text.digits import NUMBER, spell_long_runs
+from transforms.text.patterns import Rule, apply, compiled
 
 DIGITS = dict(zip("0123456789", "零一二三四五六七八九", strict=True))
 

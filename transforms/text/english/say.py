@@ -1,0 +1,78 @@
+"""How English says numbers, dates, money, units, signs and abbreviations: the order of its rules."""
+
+import re
+from re import Match
+
+from transforms.text.digits import NUMBER, spell_long_runs
+from transforms.text.english.amounts import CODES, MONEY, UNITS_AND_PARTS
+from transforms.text.english.dates import DATES, DECADES, TIMES, YEARS
+from transforms.text.english.numbers import DIGITS, amount
+from transforms.text.english.signs import SIGN, SIGN_RULES, abbreviations
+from transforms.text.patterns import apply, compiled
+
+
+def _last(m: Match[str]) -> str:
+    before, after = m.string[m.start() - 1 : m.start()], m.string[m.end() : m.end() + 1]
+    return (" " if before.isalpha() else "") + amount(m[0]) + (" " if after.isalpha() else "")
+
+
+_LOOSE = compiled((
+    (r"(?<![\w.])\.(?=\d)", "0."),
+    (r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4})", ", "),
+))  # fmt: skip
+_BETWEEN = compiled((
+    (r"(?<=\d) ?: ?(?=\d)", " to "),
+    (r"(?<=[A-Za-z])-(?=\d)", " "),
+    (r"(?<=[\d%]) ?- ?(?=[$€£]?\d[^=\n]{0,20}=)", " minus "),
+    (r"(?<=\w) / (?=[$€£]?\d)", " divided by "),
+    (r"(?<=\w) [*x×] (?=[$€£]?\d)", " times "),
+))  # fmt: skip
+_RANGES = compiled((
+    (r"(?<=\d0s) ?- ?(?=[12]\d{2}0s)", " to "),
+    (r"(?<=[\d%MKmk])(?:°[CF]?)? ?- ?(?=[$€£¥]?\d)", " to "),
+    (r"(?<![\w)\]])- ?(?=[\d$€£¥])", "minus "),
+))  # fmt: skip
+_MATHS = compiled((
+    (r"(?<=\d)[xX](?= (?:faster|slower|more|less|better|larger|bigger|the|as)\b)", " times"),
+    (r"(?<=\d)x(?=\d{1,5}(?!\d*\.?\d* ?=))", " by "),
+    (r"(?<=\d) ?[x×*] ?(?=\d)", " times "),
+    (r"√ ?(?=[\dA-Za-z])", " the square root of "),
+    (r"\^2(?!\d)", " squared"),
+    (r"\^3(?!\d)", " cubed"),
+    (r"\^(?=-?\w)", " to the power of "),
+    (r"(?<=power of )-(?=\w)", "minus "),
+    (r"(?<=\d) ?/ ?(?=\d)", " divided by "),
+    (r"# ?(?=\d)", "number "),
+    (r"~ ?(?=\d)", "about "),
+))  # fmt: skip
+_PLAIN = compiled((
+    (r"\d{1,15}(?:\.\d{1,15}){2,8}",
+     lambda m: " point ".join(amount(part) for part in m[0].split("."))),
+    (NUMBER, _last),
+))  # fmt: skip
+_WITH_DIGITS = (
+    *_LOOSE, *DATES, *CODES, *TIMES, *YEARS[:1], *_BETWEEN, *MONEY, *_RANGES, *DECADES,
+    *UNITS_AND_PARTS, *_MATHS, *YEARS[1:],
+)  # fmt: skip
+_DIGIT = re.compile(r"\d")
+_SPACES = re.compile(r"(?<! ) {2,}| +(?=[.,?!])")
+
+
+def say(text: str) -> str:
+    """``text``, its digits already 0-9, with words for everything that is not one."""
+    text = abbreviations(text)
+    has_digits = _DIGIT.search(text) is not None
+    has_signs = SIGN.search(text) is not None
+    if not has_digits and not has_signs:
+        return text
+    if has_digits:
+        text = apply(_WITH_DIGITS, spell_long_runs(text, DIGITS, " "))
+    if has_signs:
+        text = apply(SIGN_RULES, text)
+    if has_digits:
+        text = apply(_PLAIN, text)
+    return _SPACES.sub(_space, text).strip(" ")
+
+
+def _space(m: Match[str]) -> str:
+    return " " if m.end() < len(m.string) and m.string[m.end()] not in ".,?!" else ""

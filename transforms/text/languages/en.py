@@ -1,0 +1,79 @@
+"""English: its table. The words and the grammar of numbers are in transforms/text/english."""
+
+import re
+
+from transforms.text.english.say import say
+from transforms.text.english.words import OPENERS, REQUESTS
+from transforms.text.language import Language, Lists
+
+_COUNTS = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+)
+
+LANGUAGE = Language(
+    code="en",
+    say=say,
+    chars_per_second=15.0,
+    ascii_only=True,
+    unspeakable=re.compile(r"[^A-Za-z ,.?!'\-]"),
+    sentence_end=re.compile(r"(?<![.!?])[.!?]++[\"'”’)\]]*+(?=\s|$)|\n++"),
+    joiner=" ",
+    comma=",",
+    period=".",
+    question="?",
+    either=" or ",
+    dot=" dot ",
+    blank=" blank ",
+    abbreviations=frozenset(
+        "mr mrs ms dr prof st jr sr vs etc e.g i.e no fig approx inc ltd co corp dept est gen col "
+        "sgt capt rev hon gov sen rep u.s u.k u.n d.c ph.d a.m p.m al ca cf vol pp ed".split()
+    ),
+    intro_tails=tuple(
+        "including include includes included are is was were as follows like by of for with to be "
+        "that and or in from such also".split()
+    ),
+    fillers=("Hey,", "Hi,", "So,", "Um,", "Okay,", "Well,"),
+    question_fillers=("Hey,", "So,", "Um,", "I was wondering,", "Just curious,"),
+    request_fillers=("Please", "Could you please", "Hey, could you", "Um, can you", "Can you"),
+    polite_question="you",
+    requests=REQUESTS,
+    openers=OPENERS,
+    common=re.compile(r"[a-z]{3,}ing"),
+    greetings=("hi", "hello", "hey", "please", "could you", "can you", "would you", "dear"),
+    preambles=re.compile(
+        r"(?:sure(?: thing)?|certainly|of course|absolutely|great question|good question|okay|ok|"
+        r"no problem|yes, (?:of course|sure)|thanks? for (?:asking|your question))"
+        r"[.!,]?(?: i(?:'d be happy to|'m happy to| can| will)? (?:help|do that).{0,40})?[.!]",
+        re.IGNORECASE,
+    ),
+    closings=re.compile(
+        r"(?:so|thus|hence|therefore|finally|in total|overall)?,? ?.{0,40}"
+        r"(?:the (?:final |correct |right )?(?:answer|result|solution|total|sum|average|mean)\b"
+        r".{0,60}\b(?:is|are|was|equals)\b)",
+        re.IGNORECASE,
+    ),
+    about_emoji=re.compile(r"\b(?:emojis?|emoticons?|smileys?)\b", re.IGNORECASE),
+    lists=Lists(
+        separator=", ",
+        pair=" and ",
+        last=", and ",
+        ordinals=tuple(
+            f"{word}, "
+            for word in "First Second Third Fourth Fifth Sixth Seventh Eighth Ninth Tenth".split()
+        ),
+        finally_="And finally, ",
+        steps=("First, ", "Then, ", "Next, ", "After that, "),
+        last_step="Finally, ",
+        procedure=re.compile(
+            r"\bsteps?\b|\bhow to\b|\binstructions\b|\bprocedure\b|\bdirections\b|\brecipe\b",
+            re.IGNORECASE,
+        ),
+        announces=re.compile(
+            r"(?:here (?:are|is)|here's|there are|these are|the following|some (?:of the )?|below)"
+            r"\b.{0,200}$|.{0,200}\b(?:the following|as follows|below|these)\b.{0,60}$",
+            re.IGNORECASE,
+        ),
+        counts=tuple(_COUNTS.split()),
+    ),
+)
