@@ -1,6 +1,7 @@
 """A text as paragraphs and lists of finished sentences, and how a list is spoken."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -149,7 +150,7 @@ def say_list(listing: Listing, table: Language, form: Form, intro: str) -> list[
     if form is Form.LABEL:
         labels = [_label(item) for item in listing.items]
         shown = [label for label in labels if label is not None]
-        if len(shown) < len(labels):
+        if len(shown) < len(labels) or not _tell_apart(shown):
             return None
         return [enumerate_phrases(shown, table)]
     phrases = _phrases(listing.items)
@@ -219,10 +220,18 @@ def _label(item: Item) -> str | None:
     return text if _is_phrase(text, MAX_LABEL_CHARS) else None
 
 
+def _tell_apart(labels: list[str]) -> bool:
+    """Whether labels say something: "Chapter one, chapter two" does not."""
+    _, most = Counter(label.split()[0] for label in labels).most_common(1)[0]
+    return len(labels) < 3 or most * 2 <= len(labels)
+
+
 def enumerate_phrases(phrases: Sequence[str], table: Language) -> str:
     """Red, blue, and green."""
     first, *rest = phrases
-    shown = [first, *(lower_first(phrase, table) for phrase in rest)]
+    lowered = [lower_first(phrase, table) for phrase in rest]
+    alike = all(phrase[:1].islower() for phrase in lowered)  # all lose their capital, or none
+    shown = [first, *(lowered if alike else rest)]
     joins = table.lists
     if len(shown) == 1:
         return shown[0] + table.period
@@ -256,7 +265,9 @@ def lower_first(text: str, table: Language) -> str:
         return text
     lowered = word[0].lower()
     if lowered in table.requests or lowered in table.openers or table.common.fullmatch(lowered):
-        return text[0].lower() + text[1:]
+        following = text[word.end() :].lstrip()
+        is_title = following[:1].isupper() and not following.startswith(("I ", "I'"))
+        return text if is_title else text[0].lower() + text[1:]
     return text
 
 
@@ -265,6 +276,12 @@ def announces(intro: str, table: Language) -> bool:
     return intro[-1:] in (":", "：") or (
         bool(intro) and table.lists.announces.match(intro) is not None
     )
+
+
+def promises(text: str, number: int, table: Language, *, at_least: bool) -> bool:
+    """Whether ``text`` speaks of ``number`` things, or of that many and more."""
+    found = announced_number(text, table)
+    return found is not None and (found >= number if at_least else found == number)
 
 
 def announced_number(intro: str, table: Language) -> int | None:

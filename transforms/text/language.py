@@ -28,6 +28,7 @@ class Lists:
     steps: tuple[str, ...]  # open the steps of a procedure: the first, then these in turn
     last_step: str
     procedure: re.Pattern[str]  # in an introduction: the items are steps, useless when cut
+    recipe: re.Pattern[str]  # a heading of a recipe, whose parts are useless alone
     announces: re.Pattern[str]  # an introduction, even if it ends with a period
     counts: tuple[str, ...]  # the words of 2, 3, ...: an announced number must be kept
 
@@ -50,7 +51,8 @@ class Language:
     dot: str  # what the point in amazon.com says
     blank: str  # what a gap to be filled says
     abbreviations: frozenset[str]  # lower case, without the last period: they end no sentence
-    intro_tails: tuple[str, ...]  # a colon after one of these becomes a comma, else a period
+    intro_tails: tuple[str, ...]  # a colon after one of these is left out, the sentence goes on
+    intro_pauses: tuple[str, ...]  # after one of these it becomes a comma, else a period
     fillers: tuple[str, ...]  # before any instruction
     question_fillers: tuple[str, ...]  # before a question
     request_fillers: tuple[str, ...]  # before a request that starts with one of `requests`
@@ -60,6 +62,9 @@ class Language:
     common: re.Pattern[str]  # more such words, in lower case, by their form
     greetings: tuple[str, ...]  # texts that start so get no filler
     preambles: re.Pattern[str]  # a first sentence that says nothing: "Sure!"
+    questions: re.Pattern[str]  # a sentence without its mark that asks
+    asks_sentences: re.Pattern[str]  # "in three sentences": group 1 is the number's word
+    equals: re.Pattern[str]  # in a sentence of a calculation
     closings: re.Pattern[str]  # a last sentence that is the answer: "So the answer is 5."
     about_emoji: re.Pattern[str]  # a text that is about emoji, which are otherwise dropped
     lists: Lists

@@ -75,6 +75,7 @@ _MATH = re.compile(
     r"|[(（][^()（）\n]{0,80}\w\s?[+*/×÷^=-]\s?\w[^()（）\n]{0,80}[)）]\s?[/*×÷^+=](?!\w*[A-Za-z]{2})"
     r"|[\d)/*×÷^=]\s?[/*×÷^=]\s?[(（][^()（）\n]{0,80}[\d]"
 )
+_COLOR = re.compile(r"(?<!\w)#(?=[0-9A-Fa-f]*\d)[0-9A-Fa-f]{6}\b")
 _CALL = re.compile(
     r"(?<![\w.])[A-Za-z_][A-Za-z0-9_]{1,40}(?:\.[A-Za-z0-9_]{1,40}){0,3}"
     r"\((?:\)|(?!(?:s|es|ies|r|d|ed|ing|a|an|n|ren)\))(?:[a-z0-9]{1,3}(?:, ?[a-z0-9]{1,3}){0,5}"
@@ -258,6 +259,7 @@ def _inline(line: str, flag: Flag) -> str:
     if "\\" in line or "$" in line:
         line = plain_formulas(line)
     line = _MATH.sub(lambda m: flag("math", m[0]), line)
+    line = _COLOR.sub(lambda m: flag("code", m[0]), line)
     line = _CALL.sub(lambda m: flag("code", m[0]), line)
     line = _STRONG.sub("", line)
     return _ESCAPED.sub(r"\1", _EMPHASIS.sub("", line))

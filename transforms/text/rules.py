@@ -21,6 +21,7 @@ from transforms.text.verbalize import verbalize
 
 VERSION = 2  # raised whenever a rule changes what it returns
 
+MAX_ASKED_CHARS = 500
 HEAD_FACTOR, HEAD_CHARS = 6, 1500  # of an answer that are read: markup shrinks, lists condense
 
 _NO_INPUT = frozenset(("", "noinput", "no input", "none", "n/a", "无", "无输入", "没有输入"))
@@ -76,6 +77,8 @@ def rewrite_instruction(
     said = _whole(text, table)
     if not said:
         return _rejected("empty_instruction", "the instruction is empty")
+    if text.rstrip()[-1:].isalnum() and table.questions.fullmatch(said[-1][:-1]):
+        said[-1] = said[-1][:-1] + table.question
     given = clean(input_text[: 4 * max_input_chars + 100], table.code).strip()
     if given.strip("<>. ").lower() not in _NO_INPUT and policy is not InputPolicy.IGNORE:
         if policy is InputPolicy.REJECT:
@@ -96,11 +99,13 @@ def rewrite_instruction(
     return Spoken(with_filler if len(with_filler) <= max_chars else sentence)
 
 
-def shorten_response(text: str, lang: str, *, max_chars: int) -> Spoken:
+def shorten_response(text: str, lang: str, *, max_chars: int, asked: str = "") -> Spoken:
     """An answer as speech of at most ``max_chars``; `shorten` says what is left out.
 
+    ``asked`` is the question: what it asks for in number ("three ways") is not cut short.
+
     Code, tables, URLs and formulas in what is said reject it; so does a first sentence that does
-    not fit (``too_long``), a list that fits in no form (``list_too_long``), or nothing to say
+    not fit (``too_long``), an answer without its point (``too_long``, ``list_too_long``), a list that fits in no form (``list_too_long``), or nothing to say
     (``no_response``).
     """
     table = language(lang)
@@ -113,13 +118,14 @@ def shorten_response(text: str, lang: str, *, max_chars: int) -> Spoken:
             return _rejected("too_long", f"the first sentence is above {max_chars} characters")
     if not found:
         return _rejected("no_response", "the answer is empty")
-    kept = shorten(found, table, max_chars, whole=whole)
+    asked = verbalize(asked[:MAX_ASKED_CHARS], table.code)
+    kept = shorten(found, table, max_chars, whole=whole, asked=asked)
     if not kept:
         first = (spoken(found, table) or [""])[0]
         if len(first) > max_chars:
             detail = f"the first sentence has {len(first)} characters, at most {max_chars}"
             return _rejected("too_long", detail)
-        return _rejected("list_too_long", f"only an introduction fits into {max_chars} characters")
+        return _rejected("list_too_long", f"its point does not fit into {max_chars} characters")
     said = _paragraph(kept, table)
     reasons = _reasons(said, table, max_chars)
     return Spoken("", reasons) if reasons else Spoken(said)
@@ -148,7 +154,16 @@ def _paragraph(found: list[str], table: Language) -> str:
     *before, last = found
     if last[-1] in ":：":
         last = last[:-1].rstrip() + table.period
-    return join([*(introduce(sentence, table) for sentence in before), last], table)
+    led = [introduce(sentence, table) for sentence in before]
+    for index, sentence in enumerate(led):
+        if sentence[-1:].isalnum() or sentence.endswith(table.comma):  # the sentence goes on
+            following = led[index + 1] if index + 1 < len(led) else last
+            lowered = lower_first(following, table)
+            if index + 1 < len(led):
+                led[index + 1] = lowered
+            else:
+                last = lowered
+    return join([*led, last], table)
 
 
 def _reasons(text: str, table: Language, max_chars: float) -> tuple[tuple[str, str], ...]:

@@ -8,18 +8,23 @@ from transforms.text.blocks import (
     Form,
     Listing,
     Paragraph,
-    announced_number,
     announces,
+    promises,
     say_list,
     spoken,
 )
 from transforms.text.language import Language
+from transforms.text.markup import MARK
 from transforms.text.sentences import join
 from transforms.text.spoken import introduce
 
 
-def shorten(found: Sequence[Block], table: Language, max_chars: int, *, whole: bool) -> list[str]:
-    """The sentences to say; [] if none keep the point. ``whole``: all of the answer was read.
+def shorten(
+    found: Sequence[Block], table: Language, max_chars: int, *, whole: bool, asked: str = ""
+) -> list[str]:
+    """The sentences to say; [] if none keep the point.
+
+    ``whole``: all of the answer was read. ``asked``: the question, with its numbers as words.
 
     An opening that says nothing ("Sure!") goes first. Then, in this order:
 
@@ -27,9 +32,11 @@ def shorten(found: Sequence[Block], table: Language, max_chars: int, *, whole: b
     2. the longest beginning that fits, each list in the fullest form that fits, and a last
        sentence that states the answer ("So the answer is five.");
     3. of a list that fits in no form, its first items, two at least. A list of steps, or one
-       whose introduction promises a number of items, is whole or left out.
+       whose introduction or question names its number of items, is whole or left out.
 
-    It never ends on an introduction, nor with one item of a list of several.
+    Nothing is said of a recipe, of an answer in a number of sentences that was asked for, and of a
+    calculation whose result is not said, unless it is said whole. It never ends on an introduction,
+    nor with one item of a list of several.
     """
     blocks = _without_preamble(list(found), table)
     if whole:
@@ -37,14 +44,23 @@ def shorten(found: Sequence[Block], table: Language, max_chars: int, *, whole: b
             sentences = spoken(blocks, table, form)
             if sentences is not None and length(sentences, table) <= max_chars:
                 return sentences
+    full = spoken(blocks, table) or []
+    if table.asks_sentences.search(asked) or any(map(table.lists.recipe.fullmatch, full)):
+        return []
     closing = _closing(blocks, table) if whole else ""
     room = max_chars - (len(closing) + len(table.joiner) if closing else 0)
-    kept = _beginning(blocks, table, room)
+    kept = _beginning(blocks, table, room, asked)
     if not kept and closing:
-        kept, closing = _beginning(blocks, table, max_chars), ""
+        kept, closing = _beginning(blocks, table, max_chars, asked), ""
     if closing and closing not in kept:
-        kept.append(closing)
-    return kept
+        return [*kept, closing]
+    left_out = [sentence for sentence in full if sentence not in kept]
+    return [] if _calculates(left_out, table) else kept
+
+
+def _calculates(sentences: list[str], table: Language) -> bool:
+    steps = [text for text in sentences if table.equals.search(text) or MARK["math"] in text]
+    return len(steps) > 1
 
 
 def length(sentences: list[str], table: Language) -> int:
@@ -67,7 +83,9 @@ def _closing(blocks: Sequence[Block], table: Language) -> str:
     return ""
 
 
-def _beginning(blocks: Sequence[Block], table: Language, room: int) -> list[str]:
+def _beginning(
+    blocks: Sequence[Block], table: Language, room: int, asked: str
+) -> list[str]:
     kept: list[str] = []
     for block in blocks:
         if isinstance(block, Paragraph):
@@ -80,7 +98,7 @@ def _beginning(blocks: Sequence[Block], table: Language, room: int) -> list[str]
         before = kept[:-1] if intro else kept
         listed = _fitting(block, table, kept, room, intro)
         if listed is None:
-            part = _cut(block, table, kept, room, intro)
+            part = _cut(block, table, kept, room, intro, asked)
             return _without_introduction(kept + part if part else before, table)
         kept += listed
     return _without_introduction(kept, table)
@@ -104,9 +122,11 @@ def _fitting(
     return None
 
 
-def _cut(block: Listing, table: Language, kept: list[str], room: int, intro: str) -> list[str]:
-    number = announced_number(intro, table)
-    promised = number is not None and (not block.complete or number == len(block.items))
+def _cut(
+    block: Listing, table: Language, kept: list[str], room: int, intro: str, asked: str
+) -> list[str]:
+    number, open_end = len(block.items), not block.complete
+    promised = any(promises(text, number, table, at_least=open_end) for text in (intro, asked))
     if promised or table.lists.procedure.search(intro):
         return []
     for count in range(len(block.items) - block.complete, 1, -1):

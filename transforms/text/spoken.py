@@ -12,6 +12,8 @@ _COMMA_AT_START = re.compile(r"(?:^|(?<=[.?!\n])) ?, ?", re.MULTILINE)
 _ENDS = re.compile(r" ?[.?!][.?!]++")
 _GAP = re.compile(r"_{2,}|(?<![.])\.{5,}")
 _OPTIONAL_PLURAL = re.compile(r"(?<=[a-z])\((s|es)\)")
+# The moon is "high." is one sentence, and so is "estás? (informal)".
+_END_INSIDE = re.compile(rf"[.!?](?=\"[ ,][a-zß-öø-ÿ])|[.!?](?= ?\([a-zß-öø-ÿ])")
 _BRACKETS = re.compile(r"[()\[\]]")
 _QUOTES = re.compile(rf"\"|(?<![{_L}])'|'(?![{_L}])|`(?=[{_L}])|''")
 _DASH = re.compile(rf" ?--+ ?| - |(?<![{_L}])-|-(?![{_L}])")
@@ -54,7 +56,7 @@ def soften(text: str, table: Language) -> str:
 
 
 def _soften_latin(text: str, table: Language) -> str:
-    text = _OPTIONAL_PLURAL.sub(r"\1", text)
+    text = _END_INSIDE.sub(",", _OPTIONAL_PLURAL.sub(r"\1", text))
     text = _QUOTES.sub("", _BRACKETS.sub(", ", text))
     text = _COLON.sub(", ", _DASH.sub(_dash, text))
     if "/" in text:
@@ -107,6 +109,10 @@ def introduce(sentence: str, table: Language) -> str:
     if sentence[-1:] not in (":", "："):
         return sentence
     body = sentence[:-1].rstrip(" ,，")
-    tail = body.lower() if not table.joiner else body.rpartition(" ")[2].lower()
-    leads_over = tail in table.intro_tails if table.joiner else tail.endswith(table.intro_tails)
-    return body + (table.comma if leads_over else table.period)
+    if _has_tail(body, table.intro_tails, table):
+        return body
+    return body + (table.comma if _has_tail(body, table.intro_pauses, table) else table.period)
+
+
+def _has_tail(body: str, tails: tuple[str, ...], table: Language) -> bool:
+    return body.rpartition(" ")[2].lower() in tails if table.joiner else body.endswith(tails)

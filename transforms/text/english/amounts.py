@@ -99,6 +99,16 @@ def _mixed(m: Match[str]) -> str:
     return f"{cardinal(int(m[1]))} and {fraction(int(m[2]), int(m[3]))}"
 
 
+def _part_of_unit(m: Match[str]) -> str:
+    top, bottom = int(m[2]), int(m[3])
+    if not 0 < top < bottom <= 20:
+        return m[0]
+    one, many = UNITS[m[4]]
+    if m[1]:
+        return f"{cardinal(int(m[1]))} and {fraction(top, bottom)} {many}"
+    return f"{fraction(top, bottom)} {one}"
+
+
 def digits(m: Match[str]) -> str:
     """A telephone number: digit by digit, a pause between its groups."""
     plus = "plus " if m[0].startswith("+") else ""
@@ -145,8 +155,10 @@ UNITS_AND_PARTS = compiled((
     (r"(?<![\d.,])(\d{1,12})(?:st|nd|rd|th|ST|ND|RD|TH)\b", lambda m: ordinal(int(m[1]))),
     (r"(?<![\w.,])(\d)'(?:(1[01]|\d)\")?(?![\w'])", _feet),
     (r"(?<![\w.,])(\d{1,3}) ?ft\.? (1[01]|\d) ?in\b\.?", _feet),
+    (rf"(?<![\w./,-])(?:(\d{{1,3}})(?: and)?[ -])?(\d{{1,2}})/(\d{{1,2}})[ -]?({_UNIT})(?![\w°])",
+     _part_of_unit),
     (rf"(?<![\w.,])({NUMBER}) to ({NUMBER})[ -]?({_UNIT})(?![\w°])", _unit_range),
-    (rf"(?<![\w.,])({NUMBER})[ -]?({_UNIT})(?![\w°])", _unit),
+    (rf"(?<![\w.,/])({NUMBER})[ -]?({_UNIT})(?![\w°])", _unit),
     (r"(?<![\w.,])(\d{1,9}(?:\.\d{1,2})?)k\b", lambda m: amount(m[1]) + " thousand"),
     (r"(?<![\w.,])(\d{1,9}(?:\.\d{1,2})?)M\b", lambda m: amount(m[1]) + " million"),
     (r"(?<![\w.,])(\d{1,9}(?:\.\d{1,2})?)(?:B|bn)\b", lambda m: amount(m[1]) + " billion"),

@@ -90,7 +90,7 @@ SIGN_RULES = compiled((
     (r"(?:(?<=\d)|(?<=[)\]])|(?<=\b[a-z])) ?° ?C\b", " degrees Celsius"),
     (r"°C\b", "degrees Celsius"),
     (r"°F\b", "degrees Fahrenheit"),
-    (r"(?<![\w)\]'-])- ?(?=[a-zA-Z](?![\w'.-]))", "minus "),
+    (r"(?<![\w)\]'-])-(?=[b-zB-HJ-Z](?![\w'.-]))", "minus "),
     (r"(?<=\w) \* (?=\w)", " times "),
     (r"(?<=[\w)]) ?(?:!=|=/=) ?(?=[\w(-])", " is not equal to "),
     (r"(?<=[\w) ])<=(?=[\w( -])", " is at most "),

@@ -144,8 +144,6 @@ ABBREVIATIONS: dict[str, tuple[str, bool | None]] = {
     "dept.": ("department", False),
     "govt.": ("government", False),
     "approx.": ("approximately", None),
-    "max.": ("maximum", None),
-    "min.": ("minimum", None),
     "avg.": ("average", None),
     "a.m.": ("AM", True),
     "p.m.": ("PM", True),
@@ -241,7 +239,7 @@ OPENERS = frozenset(
     "act use state output look we you my your our their his her "
     "considering choosing some any all each one two three four five "
     # what the items of an answer's list begin with
-    "keep avoid start try get eat drink cook mix pour place bake boil stir heat preheat serve let "
+    "head keep avoid start try get eat drink cook mix pour place bake boil stir heat preheat serve let "
     "set open close click enter press go walk run exercise practice learn study sleep stay be "
     "focus reduce increase limit maintain ensure encourage support promote protect save spend "
     "invest buy sell call ask listen speak talk follow join visit engage seek manage track "

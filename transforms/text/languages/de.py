@@ -25,6 +25,7 @@ LANGUAGE = Language(
         "dr prof nr st bzw ca usw evtl ggf inkl z.b d.h u.a abb bd kap str tel vgl sog hr fr".split()
     ),
     intro_tails=tuple("sind ist wie zum beispiel nämlich und oder heißt lautet waren war".split()),
+    intro_pauses=("folgt", "folgende", "folgendes"),
     fillers=("Hallo,", "Also,", "Ähm,", "Okay,", "Na ja,"),
     question_fillers=("Sag mal,", "Ähm,", "Eine Frage,", "Ich frage mich,"),
     request_fillers=("Bitte", "Ähm, bitte", "Okay, bitte"),
@@ -47,6 +48,14 @@ LANGUAGE = Language(
         r"(?:, (?:gerne|ich helfe .{1,20}|kein problem))?[.!]",
         re.IGNORECASE,
     ),
+    questions=re.compile(
+        r"(?:wer|was|wo|warum|wieso|wann|wie|welche[rsn]?|woher|wohin)\b.{3,}"
+        r"|(?:ist|sind|war|kann|kannst|können|könntest|hast|hat|haben|gibt|soll|muss|darf|wird|bist)"
+        r" (?:ich|du|wir|sie|er|es|man|der|die|das|ein|eine|mein|dein)\b.{3,}",
+        re.IGNORECASE,
+    ),
+    asks_sentences=re.compile(rf"\b({_COUNTS.replace(' ', '|')}) sätzen?\b", re.IGNORECASE),
+    equals=re.compile(r"\b(?:gleich|geteilt durch|mal)\b"),
     closings=re.compile(
         r"(?:also|somit|daher|insgesamt)?,? ?.{0,40}"
         r"\b(?:die (?:antwort|lösung|summe)|das (?:ergebnis|resultat)|der (?:mittelwert|"
@@ -67,6 +76,7 @@ LANGUAGE = Language(
         steps=("Erster Schritt, ", "Nächster Schritt, "),
         last_step="Letzter Schritt, ",
         procedure=re.compile(r"schritt|anleitung|rezept|zubereitung|so geht", re.IGNORECASE),
+        recipe=re.compile(r"(?:zutaten|zubereitung|anleitung)(?: .{0,30})?[:.]", re.IGNORECASE),
         announces=re.compile(
             r"(?:hier (?:sind|ist)|es gibt|das sind|folgende|diese)\b.{0,200}$"
             r"|.{0,200}\b(?:folgende[nrs]?|wie folgt)\b.{0,60}$",

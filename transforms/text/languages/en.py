@@ -30,9 +30,10 @@ LANGUAGE = Language(
         "sgt capt rev hon gov sen rep u.s u.k u.n d.c ph.d a.m p.m al ca cf vol pp ed".split()
     ),
     intro_tails=tuple(
-        "including include includes included are is was were as follows like by of for with to be "
+        "including include includes included are is was were as like by of for with to be "
         "that and or in from such also".split()
     ),
+    intro_pauses=("follows", "following", "example", "instance"),
     fillers=("Hey,", "Hi,", "So,", "Um,", "Okay,", "Well,"),
     question_fillers=("Hey,", "So,", "Um,", "I was wondering,", "Just curious,"),
     request_fillers=("Please", "Could you please", "Hey, could you", "Um, can you", "Can you"),
@@ -47,8 +48,18 @@ LANGUAGE = Language(
         r"[.!,]?(?: i(?:'d be happy to|'m happy to| can| will)? (?:help|do that).{0,40})?[.!]",
         re.IGNORECASE,
     ),
+    questions=re.compile(
+        r"(?:who|what|where|why|which|whose|how)(?:'s)?\b(?! (?:a|an) ).{3,}"
+        r"|(?:is|are|was|were|does|did|can|could|would|should|will|has|am|isn't|aren't|don't|doesn't)"
+        r" (?:i|you|we|they|he|she|it|there|the|a|an|this|that|my|your|these|those|[A-Z]\w+)\b.{3,}"
+        r"|do (?:i|you|we|they|people)\b.{3,}",
+        re.IGNORECASE,
+    ),
+    asks_sentences=re.compile(rf"\b({_COUNTS.replace(' ', '|')})[ -]sentences?\b", re.IGNORECASE),
+    equals=re.compile(r"\b(?:equals?|is equal to|divided by|multiplied by|squared)\b"),
     closings=re.compile(
-        r"(?:so|thus|hence|therefore|finally|in total|overall)?,? ?.{0,40}"
+        r"(?:so|thus|hence|therefore|in conclusion)\b,? .{0,160}\b(?:equals|is equal to)\b"
+        r"|(?:so|thus|hence|therefore|finally|in total|overall)?,? ?.{0,40}"
         r"(?:the (?:final |correct |right )?(?:answer|result|solution|total|sum|average|mean)\b"
         r".{0,60}\b(?:is|are|was|equals)\b)",
         re.IGNORECASE,
@@ -67,6 +78,11 @@ LANGUAGE = Language(
         last_step="Finally, ",
         procedure=re.compile(
             r"\bsteps?\b|\bhow to\b|\binstructions\b|\bprocedure\b|\bdirections\b|\brecipe\b",
+            re.IGNORECASE,
+        ),
+        recipe=re.compile(
+            r"(?:.{0,20} )?(?:ingredients|instructions|directions|method|preparation)"
+            r"(?:, .{0,40})?[:.]",
             re.IGNORECASE,
         ),
         announces=re.compile(
