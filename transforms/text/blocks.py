@@ -153,6 +153,8 @@ def say_list(listing: Listing, table: Language, form: Form, intro: str) -> list[
         if len(shown) < len(labels) or not _tell_apart(shown):
             return None
         return [enumerate_phrases(shown, table)]
+    if form is Form.FIRST and any(item.sentences[:1][0][-1] in ":：" for item in listing.items if item.sentences):
+        return None
     phrases = _phrases(listing.items)
     if phrases is not None and len(phrases) > 1:
         return [enumerate_phrases(phrases, table)]
@@ -236,13 +238,16 @@ def enumerate_phrases(phrases: Sequence[str], table: Language) -> str:
     if len(shown) == 1:
         return shown[0] + table.period
     if len(shown) == 2:
-        return joins.pair.join(shown) + table.period
+        pair = joins.last if any(joins.pair in phrase for phrase in shown) else joins.pair
+        return pair.join(shown) + table.period
     return joins.separator.join(shown[:-1]) + joins.last + shown[-1] + table.period
 
 
 def _openers(listing: Listing, table: Language, intro: str) -> Sequence[str]:
     number = len(listing.items)
     joins = table.lists
+    if any(joins.opened.match(item.label or item.sentences[0]) for item in listing.items):
+        return [""] * number
     if not listing.numbered or not 2 <= number <= len(joins.ordinals):
         return [""] * number
     if joins.procedure.search(intro):
@@ -273,9 +278,12 @@ def lower_first(text: str, table: Language) -> str:
 
 def announces(intro: str, table: Language) -> bool:
     """Whether a sentence introduces a list: by its colon or by its words."""
-    return intro[-1:] in (":", "：") or (
-        bool(intro) and table.lists.announces.match(intro) is not None
-    )
+    return leads(intro, table) or table.lists.announces.match(intro) is not None
+
+
+def leads(sentence: str, table: Language) -> bool:
+    """Whether a sentence is nothing without what follows it: "Here is an example:"."""
+    return sentence[-1:] in (":", "：") or table.lists.leads.match(sentence) is not None
 
 
 def promises(text: str, number: int, table: Language, *, at_least: bool) -> bool:

@@ -28,7 +28,9 @@ class Lists:
     steps: tuple[str, ...]  # open the steps of a procedure: the first, then these in turn
     last_step: str
     procedure: re.Pattern[str]  # in an introduction: the items are steps, useless when cut
+    opened: re.Pattern[str]  # an item that says itself where it stands
     recipe: re.Pattern[str]  # a heading of a recipe, whose parts are useless alone
+    leads: re.Pattern[str]  # the start of a sentence that only leads over to what follows
     announces: re.Pattern[str]  # an introduction, even if it ends with a period
     counts: tuple[str, ...]  # the words of 2, 3, ...: an announced number must be kept
 

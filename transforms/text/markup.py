@@ -20,6 +20,7 @@ Flag: TypeAlias = Callable[[str, str], str]
 # Every repeat below is bounded or possessive: hostile text costs linear time.
 MAX_TABLE_ROWS = 6  # of a table that is read in pairs
 MAX_CELL_CHARS = 40
+MIN_WRAP_CHARS = 50  # a shorter line was not broken for want of room: the next is another thing
 _TABLE_RULE = re.compile(r"\|?(?:[ \t]*:?-{2,}:?[ \t]*\|?){1,20}")
 _NUMBER = re.compile(r"\d{1,3}")
 _FOOTNOTE = re.compile(r"[ \t]{0,3}\[\^[\w-]{1,20}\]:")
@@ -284,8 +285,10 @@ def _join(blocks: Iterator[tuple[Line, str]]) -> list[tuple[Line, str]]:
     """Lines as sentences: each item, heading and paragraph ends with a mark of punctuation."""
     out: list[tuple[Line, str]] = []
     is_open = False  # whether the last line may go on
+    wide = 0
     for line, raw_line in blocks:
         raw = raw_line.strip()
+        width, wide = wide, len(raw)  # of the line above
         if line.kind == "more" and is_open and raw:
             above, text = out[-1]
             last = text.rstrip(_CLOSERS)[-1:]
@@ -295,7 +298,8 @@ def _join(blocks: Iterator[tuple[Line, str]]) -> list[tuple[Line, str]]:
                 out[-1] = above, _ended(text)  # a title above its paragraph
                 out.append((line, raw))
             else:
-                pause = "" if last in _ENDS or raw[0].islower() else _comma(raw)
+                wrapped = raw[0].islower() and width >= MIN_WRAP_CHARS
+                pause = "" if last in _ENDS or wrapped else _comma(raw)
                 out[-1] = above, text + pause + ("" if HAN.match(raw) else " ") + raw
             continue
         if is_open and out:

@@ -119,14 +119,10 @@ def shorten_response(text: str, lang: str, *, max_chars: int, asked: str = "") -
     if not found:
         return _rejected("no_response", "the answer is empty")
     asked = verbalize(asked[:MAX_ASKED_CHARS], table.code)
-    kept = shorten(found, table, max_chars, whole=whole, asked=asked)
-    if not kept:
-        first = (spoken(found, table) or [""])[0]
-        if len(first) > max_chars:
-            detail = f"the first sentence has {len(first)} characters, at most {max_chars}"
-            return _rejected("too_long", detail)
-        return _rejected("list_too_long", f"its point does not fit into {max_chars} characters")
-    said = _paragraph(kept, table)
+    short = shorten(found, table, max_chars, whole=whole, asked=asked)
+    if short.reason is not None:
+        return Spoken("", (short.reason,))
+    said = _paragraph(short.sentences, table)
     reasons = _reasons(said, table, max_chars)
     return Spoken("", reasons) if reasons else Spoken(said)
 

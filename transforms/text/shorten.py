@@ -1,7 +1,7 @@
 """An answer within a spoken length that keeps its point: the rule that says what is left out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from transforms.text.blocks import (
     Block,
@@ -9,6 +9,7 @@ from transforms.text.blocks import (
     Listing,
     Paragraph,
     announces,
+    leads,
     promises,
     say_list,
     spoken,
@@ -19,10 +20,18 @@ from transforms.text.sentences import join
 from transforms.text.spoken import introduce
 
 
+@dataclass(frozen=True)
+class Shortened:
+    """The sentences to say, or why (code, detail) there are none."""
+
+    sentences: list[str]
+    reason: tuple[str, str] | None = None
+
+
 def shorten(
     found: Sequence[Block], table: Language, max_chars: int, *, whole: bool, asked: str = ""
-) -> list[str]:
-    """The sentences to say; [] if none keep the point.
+) -> Shortened:
+    """What to say of an answer.
 
     ``whole``: all of the answer was read. ``asked``: the question, with its numbers as words.
 
@@ -34,28 +43,53 @@ def shorten(
     3. of a list that fits in no form, its first items, two at least. A list of steps, or one
        whose introduction or question names its number of items, is whole or left out.
 
-    Nothing is said of a recipe, of an answer in a number of sentences that was asked for, and of a
-    calculation whose result is not said, unless it is said whole. It never ends on an introduction,
-    nor with one item of a list of several.
+    Nothing is said (``incomplete``) of a recipe, of an answer in a number of sentences that was
+    asked for, and of a calculation whose result is left out, unless it is said whole. A cut never
+    ends on an introduction, nor with one item of a list of several (``list_too_long``).
     """
     blocks = _without_preamble(list(found), table)
     if whole:
         for form in Form:
             sentences = spoken(blocks, table, form)
             if sentences is not None and length(sentences, table) <= max_chars:
-                return sentences
+                return Shortened(sentences)
     full = spoken(blocks, table) or []
-    if table.asks_sentences.search(asked) or any(map(table.lists.recipe.fullmatch, full)):
-        return []
-    closing = _closing(blocks, table) if whole else ""
-    room = max_chars - (len(closing) + len(table.joiner) if closing else 0)
-    kept = _beginning(blocks, table, room, asked)
-    if not kept and closing:
-        kept, closing = _beginning(blocks, table, max_chars, asked), ""
-    if closing and closing not in kept:
-        return [*kept, closing]
+    if why := _indivisible(full, table, asked):
+        return Shortened([], ("incomplete", f"{why}, and it is above {max_chars} characters"))
+    kept = _kept(blocks, table, max_chars, whole, asked)
+    if not kept:
+        first = len(introduce(full[0], table)) if full else 0
+        if first > max_chars:
+            detail = f"the first sentence has {first} characters, at most {max_chars}"
+            return Shortened([], ("too_long", detail))
+        return Shortened([], ("list_too_long", f"only its introduction fits into {max_chars}"))
     left_out = [sentence for sentence in full if sentence not in kept]
-    return [] if _calculates(left_out, table) else kept
+    if kept[-1] not in full[-1:] and _calculates(left_out, table):
+        return Shortened([], ("incomplete", "the result of a calculation would be left out"))
+    return Shortened(kept)
+
+
+def _indivisible(full: list[str], table: Language, asked: str) -> str:
+    if match := table.asks_sentences.search(asked):
+        return f"{match[0]!r} were asked for"
+    if any(map(table.lists.recipe.fullmatch, full)):
+        return "a recipe is of no use in parts"
+    return ""
+
+
+def _kept(
+    blocks: list[Block], table: Language, max_chars: int, whole: bool, asked: str
+) -> list[str]:
+    closing = _closing(blocks, table) if whole else ""
+    if not closing:
+        return _beginning(blocks, table, max_chars, asked)
+    room = max_chars - len(closing) - len(table.joiner)
+    kept = _beginning(blocks, table, room, asked)
+    if kept:
+        return kept if closing in kept else [*kept, closing]
+    return _beginning(blocks, table, max_chars, asked) or (
+        [closing] if len(closing) <= max_chars else []
+    )
 
 
 def _calculates(sentences: list[str], table: Language) -> bool:
@@ -105,7 +139,7 @@ def _beginning(
 
 
 def _without_introduction(kept: list[str], table: Language) -> list[str]:
-    while kept and kept[-1][-1] in ":：":
+    while kept and leads(kept[-1], table):
         kept = kept[:-1]
     return kept
 
@@ -127,7 +161,7 @@ def _cut(
 ) -> list[str]:
     number, open_end = len(block.items), not block.complete
     promised = any(promises(text, number, table, at_least=open_end) for text in (intro, asked))
-    if promised or table.lists.procedure.search(intro):
+    if promised or any(map(table.lists.procedure.search, (intro, asked))):
         return []
     for count in range(len(block.items) - block.complete, 1, -1):
         part = replace(block, items=block.items[:count], complete=False)

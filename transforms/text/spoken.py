@@ -17,6 +17,8 @@ _END_INSIDE = re.compile(rf"[.!?](?=\"[ ,][a-zß-öø-ÿ])|[.!?](?= ?\([a-zß-ö
 _BRACKETS = re.compile(r"[()\[\]]")
 _QUOTES = re.compile(rf"\"|(?<![{_L}])'|'(?![{_L}])|`(?=[{_L}])|''")
 _DASH = re.compile(rf" ?--+ ?| - |(?<![{_L}])-|-(?![{_L}])")
+_LOOSE_HYPHEN = re.compile(rf"(?<=[{_L}])- (?!(?:and|or|to|und|oder|bis)\b)")
+_PLACEHOLDER = re.compile(rf"(?<=[{_L},] )\[([A-Z][{_L}' ]{{1,40}})\]")
 _COLON = re.compile(r" ?:(?! ?(?:\n|$))|;")
 _SLASH = re.compile(rf"(?<=[{_L}]) ?/ ?(?=[{_L}])")
 _INITIALS = re.compile(rf"\b(?:[{_L}]\.){{2,}}(?=([^\n]?))")
@@ -57,6 +59,7 @@ def soften(text: str, table: Language) -> str:
 
 def _soften_latin(text: str, table: Language) -> str:
     text = _END_INSIDE.sub(",", _OPTIONAL_PLURAL.sub(r"\1", text))
+    text = _PLACEHOLDER.sub(r"\1", _LOOSE_HYPHEN.sub(", ", text))
     text = _QUOTES.sub("", _BRACKETS.sub(", ", text))
     text = _COLON.sub(", ", _DASH.sub(_dash, text))
     if "/" in text:

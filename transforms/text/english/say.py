@@ -16,14 +16,28 @@ def _last(m: Match[str]) -> str:
     return (" " if before.isalpha() else "") + amount(m[0]) + (" " if after.isalpha() else "")
 
 
+def _dash(m: Match[str]) -> str:
+    """10 - 3 is a subtraction in a sum, or after a word such as "solve"; else a range."""
+    before, after = m.string[max(0, m.start() - 50) : m.start()], m.string[m.end() : m.end() + 30]
+    sums = _SUM_AFTER.match(after) or (m[1] and (_SUM_BEFORE.search(before) or _SUM.search(before)))
+    return " minus " if sums else m[0]
+
+
+_SUM_AFTER = re.compile(r"[$€£(]?[\d.,]{1,12}[^=\n\d,;]{0,8}=|[\d.,]{1,12} [x×*+/÷] \(?\d|[\d.]{1,12} - \d")
+_SUM_BEFORE = re.compile(r"[\d)] ?[x×*+/÷=] ?[\d.,]{1,12}$")
+_SUM = re.compile(
+    r"\b(?:[Ss]olve|[Cc]alculate|[Cc]ompute|[Ee]valuate|[Ss]implify|[Ee]quation|[Ee]xpression|[Pp]roblem|"
+    r"[Ss]ubtract|[Ww]hat is)\b[^\n.]{0,40}$"
+)
 _LOOSE = compiled((
+    (r"(?<=[A-Za-z)] )x(?=\d{1,3}\b)", "times "),
     (r"(?<![\w.])\.(?=\d)", "0."),
     (r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4})", ", "),
 ))  # fmt: skip
 _BETWEEN = compiled((
-    (r"(?<=\d) ?: ?(?=\d)", " to "),
+    (r"(?<=\d)(?::| : )(?=\d)", " to "),
     (r"(?<=[A-Za-z])-(?=\d)", " "),
-    (r"(?<=[\d%]) ?- ?(?=[$€£]?\d[^=\n]{0,20}=)", " minus "),
+    (r"(?<=[\d%)])( ?)- ?(?=[$€£(]?\d)", _dash),
     (r"(?<=\w) / (?=[$€£]?\d)", " divided by "),
     (r"(?<=\w) [*x×] (?=[$€£]?\d)", " times "),
 ))  # fmt: skip

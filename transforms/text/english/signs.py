@@ -66,6 +66,10 @@ _WITH_PERIOD = compiled((
     (r"\b(Jan|Feb|Apr|Aug|Sept|Sep|Oct|Nov|Dec)\.(?= \d{4})",
      lambda m: next(name for name in MONTHS if name.startswith(m[1][:3]))),
 ))  # fmt: skip
+_HASHTAG = re.compile(r"(?<![\w&])#(?=[A-Za-z])(\w{1,60})")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z\d])|_")
+_WEEKDAY = re.compile(r"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun)(?=:)")
+_WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 _PER = "month|year|hour|day|week|second|minute|person|night|mile|gallon|kg|km|mo|yr|h|s|lb"
 _PER_SAID = {"kg": "kilogram", "km": "kilometer", "mo": "month", "yr": "year", "h": "hour",
              "s": "second", "lb": "pound"}  # fmt: skip
@@ -109,9 +113,15 @@ _HAS_ROMAN = re.compile(r"\b(?:WW)?[IVXL]+\b")
 
 
 def abbreviations(text: str) -> str:
-    """Titles, streets and abbreviations in full, Roman numerals as numbers."""
+    """Titles, streets, weekdays and abbreviations in full, hashtags, Roman numerals as numbers."""
     if "." in text or "/" in text or "vs" in text:
         if _HAS_PERIOD.search(text):
             text = apply(_WITH_PERIOD, text)
         text = _ABBREVIATION.sub(_abbreviation, text)
+    if "#" in text:
+        text = _HASHTAG.sub(lambda m: "hashtag " + _HUMP.sub(" ", m[1]), text)
+    if ":" in text:
+        text = _WEEKDAY.sub(
+            lambda m: next(day for day in _WEEKDAYS if day.startswith(m[1][:3])), text
+        )
     return apply(ROMANS, text) if _HAS_ROMAN.search(text) else text

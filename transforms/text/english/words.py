@@ -202,7 +202,7 @@ REGNAL = (
     "Nicholas Alexander Frederick Philip Paul Benedict Pius Ramses Ramesses Thutmose Rama Mary "
     "Francis Ivan Wilhelm Otto Ludwig Leo Gregory Innocent Clement Urban Felipe Carlos Leopold "
     "Ptolemy Darius Xerxes Cyrus Mehmed Selim Murad Akbar Amenhotep Constantine Justinian Sixtus "
-    "Julius Boniface Adrian Albert Victor Umberto Gustav Harald Olav Christian Margrethe Queen "
+    "Julius Boniface Adrian Albert Victor Umberto Gustav Harald Olav Christian Margrethe Cleopatra Queen "
     "King Pope Tsar Emperor".split()
 )
 

@@ -76,7 +76,12 @@ LANGUAGE = Language(
         steps=("Erster Schritt, ", "Nächster Schritt, "),
         last_step="Letzter Schritt, ",
         procedure=re.compile(r"schritt|anleitung|rezept|zubereitung|so geht", re.IGNORECASE),
+        opened=re.compile(
+            r"(?:erstens|zweitens|drittens|zuerst|dann|danach|schließlich|schritt \w+)\b",
+            re.IGNORECASE,
+        ),
         recipe=re.compile(r"(?:zutaten|zubereitung|anleitung)(?: .{0,30})?[:.]", re.IGNORECASE),
+        leads=re.compile(r"(?:hier (?:sind|ist|kommt)|im folgenden|nachfolgend)\b", re.IGNORECASE),
         announces=re.compile(
             r"(?:hier (?:sind|ist)|es gibt|das sind|folgende|diese)\b.{0,200}$"
             r"|.{0,200}\b(?:folgende[nrs]?|wie folgt)\b.{0,60}$",

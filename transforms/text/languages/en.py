@@ -56,7 +56,7 @@ LANGUAGE = Language(
         re.IGNORECASE,
     ),
     asks_sentences=re.compile(rf"\b({_COUNTS.replace(' ', '|')})[ -]sentences?\b", re.IGNORECASE),
-    equals=re.compile(r"\b(?:equals?|is equal to|divided by|multiplied by|squared)\b"),
+    equals=re.compile(r"\b(?:equals|is equal to)\b"),
     closings=re.compile(
         r"(?:so|thus|hence|therefore|in conclusion)\b,? .{0,160}\b(?:equals|is equal to)\b"
         r"|(?:so|thus|hence|therefore|finally|in total|overall)?,? ?.{0,40}"
@@ -77,12 +77,22 @@ LANGUAGE = Language(
         steps=("First, ", "Then, ", "Next, ", "After that, "),
         last_step="Finally, ",
         procedure=re.compile(
-            r"\bsteps?\b|\bhow to\b|\binstructions\b|\bprocedure\b|\bdirections\b|\brecipe\b",
+            r"\bsteps?\b|\brecipe\b|\bhow to (?:make|cook|bake|install|build|set up|do)\b"
+            r"|\b(?:these|following|step-by-step) (?:instructions|directions)\b",
+            re.IGNORECASE,
+        ),
+        opened=re.compile(
+            r"(?:first(?:ly)?|second(?:ly)?|third(?:ly)?|then|next|finally|lastly|step \w+)\b",
             re.IGNORECASE,
         ),
         recipe=re.compile(
             r"(?:.{0,20} )?(?:ingredients|instructions|directions|method|preparation)"
             r"(?:, .{0,40})?[:.]",
+            re.IGNORECASE,
+        ),
+        leads=re.compile(
+            r"(?:(?:certainly|sure), )?(?:here(?:'s| is| are)|below (?:is|are))\b"
+            r"|(?:however, |but )?i can (?:still )?(?:provide|give|guide|offer|suggest|help|share)\b",
             re.IGNORECASE,
         ),
         announces=re.compile(
