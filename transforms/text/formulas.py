@@ -10,14 +10,18 @@ _SIGNS = {
     "infty": "∞", "rightarrow": "→", "to": "→", "circ": "°", "%": "%",
     "quad": " ", "left": "", "right": "", ",": " ", "$": "$",
 }  # fmt: skip
-_SIGN = re.compile(r"\\(" + "|".join(sorted(map(re.escape, _SIGNS), key=len)[::-1]) + r")(?![A-Za-z])")
+_SIGN = re.compile(
+    r"\\(" + "|".join(sorted(map(re.escape, _SIGNS), key=len)[::-1]) + r")(?![A-Za-z])"
+)
 _WRAPPER = re.compile(r"\\(?:text|mathrm|mathbf|boxed|textbf)\{([^{}\\]{0,80})\}")
 _FRACTION = re.compile(r"\\[dt]?frac\{([\w.]{1,12})\}\{([\w.]{1,12})\}")
 _ROOT = re.compile(r"\\sqrt\{(\w{1,12})\}")
 _POWER = re.compile(r"\^\{(-?\w{1,6})\}")
 _DELIMITED = re.compile(r"\\\(([^\\{}_]{1,120}?)\\\)|\\\[([^\\{}_]{1,120}?)\\\]")
 # A formula between dollars has a letter or an operator; "$5 and $6" are two prices.
-_DOLLARS = re.compile(r"\$\$?([A-Za-z](?:\^\w)?|[^$\\{}_\n]{0,60}[=+×÷^≤≥≈→][^$\\{}_\n]{0,60})\$\$?(?!\d)")
+_DOLLARS = re.compile(
+    r"\$\$?([A-Za-z](?:\^\w)?|[^$\\{}_\n]{0,60}[=+×÷^≤≥≈→][^$\\{}_\n]{0,60})\$\$?(?!\d)"
+)
 
 
 def plain_formulas(line: str) -> str:

@@ -66,6 +66,7 @@ class Language:
     preambles: re.Pattern[str]  # a first sentence that says nothing: "Sure!"
     questions: re.Pattern[str]  # a sentence without its mark that asks
     asks_sentences: re.Pattern[str]  # "in three sentences": group 1 is the number's word
+    asks_result: re.Pattern[str]  # a question whose answer is the end of a calculation
     equals: re.Pattern[str]  # in a sentence of a calculation
     closings: re.Pattern[str]  # a last sentence that is the answer: "So the answer is 5."
     about_emoji: re.Pattern[str]  # a text that is about emoji, which are otherwise dropped

@@ -227,8 +227,7 @@ def _table(rows: list[str], flag: Flag) -> Iterator[tuple[Line, str]]:
         2 <= len(cells) <= MAX_TABLE_ROWS + 1
         and len(cells) < len(rows)
         and all(
-            len(row) == 2 and all(0 < len(cell) <= MAX_CELL_CHARS for cell in row)
-            for row in cells
+            len(row) == 2 and all(0 < len(cell) <= MAX_CELL_CHARS for cell in row) for row in cells
         )
     )
     if not small:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from transforms.text.blocks import Block, blocks, lower_first, spoken, without_last
+from transforms.text.blocks import Block, blocks, without_last
 from transforms.text.clean import clean, has_emoji
 from transforms.text.language import Language, language
+from transforms.text.lists import lower_first, spoken
 from transforms.text.markup import strip_markup
 from transforms.text.sentences import join, split
 from transforms.text.shorten import shorten
@@ -105,8 +106,8 @@ def shorten_response(text: str, lang: str, *, max_chars: int, asked: str = "") -
     ``asked`` is the question: what it asks for in number ("three ways") is not cut short.
 
     Code, tables, URLs and formulas in what is said reject it; so does a first sentence that does
-    not fit (``too_long``), an answer without its point (``too_long``, ``list_too_long``), a list that fits in no form (``list_too_long``), or nothing to say
-    (``no_response``).
+    not fit (``too_long``), an answer that is of no use in parts (``incomplete``), a list that fits
+    in no form (``list_too_long``), or nothing to say (``no_response``).
     """
     table = language(lang)
     head = text[: HEAD_FACTOR * max_chars + HEAD_CHARS]
@@ -173,12 +174,25 @@ def _rejected(code: str, detail: str) -> Spoken:
     return Spoken("", ((code, detail),))
 
 
+def _is_bare(first: str, word: str, table: Language) -> bool:
+    """A command of one word, or a code word in front: nobody stumbles into those."""
+    if not table.joiner:
+        return len(first) < 4
+    return (
+        len(first.split()) < 2
+        or not word.replace("'", "").isalpha()
+        or word[1:] != word[1:].lower()
+    )
+
+
 def _with_filler(text: str, table: Language, rate: float, draw: Draw) -> str:
     """``text`` after a filler that suits a question, a request or a statement; or as it is."""
     if text.lower().startswith(table.greetings) or draw("filler") >= rate:
         return text
     first = next(split(text, table))
     word = first.split()[0].strip(",.?!") if table.joiner else first[:2]
+    if _is_bare(first, word, table):
+        return text
     is_request = word.lower() in table.requests
     fillers = table.fillers
     if is_request and first[-1] == table.period:

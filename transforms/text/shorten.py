@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from transforms.text.blocks import (
-    Block,
+from transforms.text.blocks import Block, Listing, Paragraph
+from transforms.text.language import Language
+from transforms.text.lists import (
     Form,
-    Listing,
-    Paragraph,
     announces,
+    count_of,
     leads,
     promises,
     say_list,
     spoken,
 )
-from transforms.text.language import Language
 from transforms.text.markup import MARK
 from transforms.text.sentences import join
 from transforms.text.spoken import introduce
@@ -64,13 +63,18 @@ def shorten(
             return Shortened([], ("too_long", detail))
         return Shortened([], ("list_too_long", f"only its introduction fits into {max_chars}"))
     left_out = [sentence for sentence in full if sentence not in kept]
-    if kept[-1] not in full[-1:] and _calculates(left_out, table):
+    if (
+        kept[-1] not in full[-1:]
+        and table.asks_result.search(asked)
+        and _calculates(left_out, table)
+    ):
         return Shortened([], ("incomplete", "the result of a calculation would be left out"))
     return Shortened(kept)
 
 
 def _indivisible(full: list[str], table: Language, asked: str) -> str:
-    if match := table.asks_sentences.search(asked):
+    match = table.asks_sentences.search(asked)
+    if match and count_of(match[1], table) == len(full):
         return f"{match[0]!r} were asked for"
     if any(map(table.lists.recipe.fullmatch, full)):
         return "a recipe is of no use in parts"
@@ -117,9 +121,7 @@ def _closing(blocks: Sequence[Block], table: Language) -> str:
     return ""
 
 
-def _beginning(
-    blocks: Sequence[Block], table: Language, room: int, asked: str
-) -> list[str]:
+def _beginning(blocks: Sequence[Block], table: Language, room: int, asked: str) -> list[str]:
     kept: list[str] = []
     for block in blocks:
         if isinstance(block, Paragraph):

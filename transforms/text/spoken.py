@@ -13,7 +13,7 @@ _ENDS = re.compile(r" ?[.?!][.?!]++")
 _GAP = re.compile(r"_{2,}|(?<![.])\.{5,}")
 _OPTIONAL_PLURAL = re.compile(r"(?<=[a-z])\((s|es)\)")
 # The moon is "high." is one sentence, and so is "estás? (informal)".
-_END_INSIDE = re.compile(rf"[.!?](?=\"[ ,][a-zß-öø-ÿ])|[.!?](?= ?\([a-zß-öø-ÿ])")
+_END_INSIDE = re.compile(r"[.!?](?=\"[ ,][a-zß-öø-ÿ])|[.!?](?= ?\([a-zß-öø-ÿ])")
 _BRACKETS = re.compile(r"[()\[\]]")
 _QUOTES = re.compile(rf"\"|(?<![{_L}])'|'(?![{_L}])|`(?=[{_L}])|''")
 _DASH = re.compile(rf" ?--+ ?| - |(?<![{_L}])-|-(?![{_L}])")

@@ -66,7 +66,12 @@ def _coded(written: str, code: str, scale: str | None) -> str:
 
 def _unit(m: Match[str]) -> str:
     one, many = UNITS[m[2]]
-    single = m[1] == "1" or m.string[max(0, m.start() - 3) : m.start()] in (" a ", "\na ", "A ", "a ")
+    single = m[1] == "1" or m.string[max(0, m.start() - 3) : m.start()] in (
+        " a ",
+        "\na ",
+        "A ",
+        "a ",
+    )
     return f"{amount(m[1])} {one if single else many}"  # "a 5 km run" is "a five kilometer run"
 
 

@@ -165,6 +165,7 @@ DECADES = compiled((
 ))  # fmt: skip
 
 YEARS = compiled((
-    (rf"(?<![\w.,$/:^-])({_YEAR})( ?- ?| to | and | or )({_YEAR})(?![\w%/:^-]|[.,]\d| ?[%=+*×])", _years),
+    (rf"(?<![\w.,$/:^-])({_YEAR})( ?- ?| to | and | or )({_YEAR})(?![\w%/:^-]|[.,]\d| ?[%=+*×])",
+     _years),
     (rf"(?<![\w.,$^-]){_YEAR}(?![\w.,%/^-]| ?%)|(?<![\w.,$^-]){_YEAR}(?=[.,-](?!\d))", _maybe_year),
 ))  # fmt: skip

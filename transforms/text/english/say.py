@@ -1,4 +1,4 @@
-"""How English says numbers, dates, money, units, signs and abbreviations: the order of its rules."""
+"""How English says what is written: the order of its rules."""
 
 import re
 from re import Match
@@ -8,7 +8,7 @@ from transforms.text.english.amounts import CODES, MONEY, UNITS_AND_PARTS
 from transforms.text.english.dates import DATES, DECADES, TIMES, YEARS
 from transforms.text.english.numbers import DIGITS, amount
 from transforms.text.english.signs import SIGN, SIGN_RULES, abbreviations
-from transforms.text.patterns import apply, compiled
+from transforms.text.patterns import apply, compiled, tidy
 
 
 def _last(m: Match[str]) -> str:
@@ -23,7 +23,9 @@ def _dash(m: Match[str]) -> str:
     return " minus " if sums else m[0]
 
 
-_SUM_AFTER = re.compile(r"[$€£(]?[\d.,]{1,12}[^=\n\d,;]{0,8}=|[\d.,]{1,12} [x×*+/÷] \(?\d|[\d.]{1,12} - \d")
+_SUM_AFTER = re.compile(
+    r"[$€£(]?[\d.,]{1,12}[^=\n\d,;]{0,8}=|[\d.,]{1,12} [x×*+/÷] \(?\d|[\d.]{1,12} - \d"
+)
 _SUM_BEFORE = re.compile(r"[\d)] ?[x×*+/÷=] ?[\d.,]{1,12}$")
 _SUM = re.compile(
     r"\b(?:[Ss]olve|[Cc]alculate|[Cc]ompute|[Ee]valuate|[Ss]implify|[Ee]quation|[Ee]xpression|[Pp]roblem|"
@@ -69,12 +71,11 @@ _WITH_DIGITS = (
     *UNITS_AND_PARTS, *_MATHS, *YEARS[1:],
 )  # fmt: skip
 _DIGIT = re.compile(r"\d")
-_SPACES = re.compile(r"(?<! ) {2,}| +(?=[.,?!])")
 
 
-def say(text: str) -> str:
-    """``text``, its digits already 0-9, with words for everything that is not one."""
-    text = abbreviations(text)
+def say(written: str) -> str:
+    """``written``, its digits already 0-9, with words for everything that is not one."""
+    text = abbreviations(written)
     has_digits = _DIGIT.search(text) is not None
     has_signs = SIGN.search(text) is not None
     if not has_digits and not has_signs:
@@ -85,8 +86,4 @@ def say(text: str) -> str:
         text = apply(SIGN_RULES, text)
     if has_digits:
         text = apply(_PLAIN, text)
-    return _SPACES.sub(_space, text).strip(" ")
-
-
-def _space(m: Match[str]) -> str:
-    return " " if m.end() < len(m.string) and m.string[m.end()] not in ".,?!" else ""
+    return tidy(text, written)

@@ -202,8 +202,8 @@ REGNAL = (
     "Nicholas Alexander Frederick Philip Paul Benedict Pius Ramses Ramesses Thutmose Rama Mary "
     "Francis Ivan Wilhelm Otto Ludwig Leo Gregory Innocent Clement Urban Felipe Carlos Leopold "
     "Ptolemy Darius Xerxes Cyrus Mehmed Selim Murad Akbar Amenhotep Constantine Justinian Sixtus "
-    "Julius Boniface Adrian Albert Victor Umberto Gustav Harald Olav Christian Margrethe Cleopatra Queen "
-    "King Pope Tsar Emperor".split()
+    "Julius Boniface Adrian Albert Victor Umberto Gustav Harald Olav Christian Margrethe Cleopatra "
+    "Queen King Pope Tsar Emperor".split()
 )
 
 PARTS = (
@@ -239,10 +239,10 @@ OPENERS = frozenset(
     "act use state output look we you my your our their his her "
     "considering choosing some any all each one two three four five "
     # what the items of an answer's list begin with
-    "head keep avoid start try get eat drink cook mix pour place bake boil stir heat preheat serve let "
-    "set open close click enter press go walk run exercise practice learn study sleep stay be "
-    "focus reduce increase limit maintain ensure encourage support promote protect save spend "
-    "invest buy sell call ask listen speak talk follow join visit engage seek manage track "
+    "head keep avoid start try get eat drink cook mix pour place bake boil stir heat preheat "
+    "serve let set open close click enter press go walk run exercise practice learn study sleep "
+    "stay be focus reduce increase limit maintain ensure encourage support promote protect save "
+    "spend invest buy sell call ask listen speak talk follow join visit engage seek manage track "
     "clean wash dry remove cover apply attach install update test measure repeat continue stop "
     "begin finish combine blend chop slice spread season simmer fry roast drain rinse soak "
     "allow bring gather decorate celebrate encourage establish monitor offer encourage regular "

@@ -17,7 +17,7 @@ from transforms.text.german.words import (
     TAKES_N,
     UNITS,
 )
-from transforms.text.patterns import apply, compiled, one_of
+from transforms.text.patterns import apply, compiled, one_of, tidy
 
 NUMBER = r"(?:\d{1,3}(?:\.\d{3}){1,4}(?!\d)(?:,\d{1,15})?|\d{1,15}(?:[.,]\d{1,15})?)"
 _MONTH = one_of(MONTHS)
@@ -85,7 +85,9 @@ def _money(written: str, scale: str | None, name: str) -> str:
     if scale:
         return f"{_scaled(written, scale)} {many}"
     if len(decimals) == 2:
-        said = f"{'ein' if whole == '1' else cardinal(int(whole))} {single if whole == '1' else many}"
+        said = (
+            f"{'ein' if whole == '1' else cardinal(int(whole))} {single if whole == '1' else many}"
+        )
         return said + (f" {cardinal(int(decimals))}" if int(decimals) else "")
     return f"{'ein' if written == '1' else amount(written)} {single if written == '1' else many}"
 
@@ -157,9 +159,11 @@ _WITH_DIGITS = compiled((
     (r"(?<![\d.])(\d{1,2})\. ?(\d{1,2})\. ?(\d{4}|\d{2})?(?![\d.]*\d)", _dotted),
     (r"(?<![\d-])(\d{4})-(\d{2})-(\d{2})(?![\d-])", _iso),
     (rf"(?<![\d.])(\d{{1,2}})\. ?({_MONTH})(?: (\d{{4}})(?!\d))?", _named),
-    (r"(?<!\w)\+\d{1,3}(?:[ -]\d{2,8}){1,4}(?!\d)|(?<![\d.,])0\d{2,4}[ /-]{1,3}\d{3,8}(?: \d{2,4})?(?!\d)",
+    (r"(?<!\w)\+\d{1,3}(?:[ -]\d{2,8}){1,4}(?!\d)"
+     r"|(?<![\d.,])0\d{2,4}[ /-]{1,3}\d{3,8}(?: \d{2,4})?(?!\d)",
      _phone),
-    (r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)",
+    # 1.234.567.890 is a number: an address has a group that is not of three digits.
+    (r"(?<![\d.])(?!\d{1,3}(?:\.\d{3}){3})(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)",
      lambda m: " Punkt ".join(cardinal(int(part)) for part in m[0].split("."))),
     (r"\b(Version|Python|Java|Android|iOS|HTML) (\d{1,4}(?:\.\d{1,4}){1,3})",
      lambda m: f"{m[1]} " + " Punkt ".join(cardinal(int(part)) for part in m[2].split("."))),
@@ -190,7 +194,8 @@ _WITH_DIGITS = compiled((
     (r"(?<![\d.,])(\d{1,4})\.(?= [a-zäöü]| (?:Platz|Jahrhundert|Klasse|Geburtstag|Weltkrieg|Stock|"
      r"Mal|Tag|Woche|Monat|Schritt|Kapitel|Teil|Etage|Jahr)\b)", _ordinal),
     (r"(?<![\w.,/])(?:1[1-9]|20)\d\d(?![\w%/]|[.,]\d)", _maybe_year),
-    (r"(?<![\w.,/-])1 (?=([A-ZÄÖÜ][a-zäöüß]{2,40}))", lambda m: one(m[1].endswith(FEMININE_ENDINGS)) + " "),
+    (r"(?<![\w.,/-])1 (?=([A-ZÄÖÜ][a-zäöüß]{2,40}))",
+     lambda m: one(m[1].endswith(FEMININE_ENDINGS)) + " "),
     (NUMBER, _last),
 ))  # fmt: skip
 _ABBREVIATION = compiled((
@@ -213,15 +218,16 @@ _REGNAL = compiled((
     (r"\b([A-ZÄÖÜ][a-zäöüß]{2,20}) (III|II|IV|IX|VIII|VII|VI|V|XIII|XIV|XVI|XV|XII|XI|X|I)\."
      r"(?= ?[a-zäöü,]|$)", _regnal),
     (r"\bWeltkriegs? (II|I)\b", lambda m: m[0].replace(m[1], cardinal(_ROMAN[m[1]]).capitalize())),
-    (r"\b(II|III|IV|VI|VII|VIII|IX)\b\.?(?= Weltkrieg)", lambda m: ordinal(_ROMAN[m[1]]).capitalize()),
+    (r"\b(II|III|IV|VI|VII|VIII|IX)\b\.?(?= Weltkrieg)",
+     lambda m: ordinal(_ROMAN[m[1]]).capitalize()),
 ))  # fmt: skip
 _SIGN = re.compile("[-#/<>*" + "".join(re.escape(sign) for sign in SIGNS) + "]")
 _DIGIT = re.compile(r"\d")
-_SPACES = re.compile(r"(?<! ) {2,}| +(?=[.,?!])")
 
 
-def say(text: str) -> str:
-    """``text``, its digits already 0-9, with words for everything that is not one."""
+def say(written: str) -> str:
+    """``written``, its digits already 0-9, with words for everything that is not one."""
+    text = written
     if "." in text:
         text = apply(_REGNAL, text)
         text = apply(_ABBREVIATION, text)
@@ -233,8 +239,4 @@ def say(text: str) -> str:
         text = apply(_SIGN_RULES, text)
     if not has_digits and not has_signs:
         return text
-    return _SPACES.sub(_space, text).strip(" ")
-
-
-def _space(m: Match[str]) -> str:
-    return " " if m.end() < len(m.string) and m.string[m.end()] not in ".,?!" else ""
+    return tidy(text, written)

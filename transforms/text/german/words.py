@@ -1,6 +1,8 @@
 """The words around German numbers: months, units, currencies, abbreviations."""
 
-MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+MONTHS = (
+    "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+)
 
 MONTH_SHORT = {
     "Jan.": "Januar", "Feb.": "Februar", "Febr.": "Februar", "Mär.": "März", "Apr.": "April",
@@ -67,7 +69,8 @@ UNITS: dict[str, tuple[str, str, bool]] = {
 
 CURRENCIES = {
     "€": ("Euro", "Euro"), "EUR": ("Euro", "Euro"), "Euro": ("Euro", "Euro"),
-    "$": ("Dollar", "Dollar"), "US-$": ("US-Dollar", "US-Dollar"), "USD": ("US-Dollar", "US-Dollar"),
+    "$": ("Dollar", "Dollar"), "US-$": ("US-Dollar", "US-Dollar"),
+    "USD": ("US-Dollar", "US-Dollar"),
     "£": ("Pfund", "Pfund"), "¥": ("Yen", "Yen"), "CHF": ("Franken", "Franken"),
     "Fr.": ("Franken", "Franken"),
 }  # fmt: skip
@@ -95,8 +98,9 @@ ABBREVIATIONS = {
     "u.a.": "unter anderem", "u. a.": "unter anderem", "usw.": "und so weiter",
     "etc.": "et cetera", "bzw.": "beziehungsweise", "ca.": "circa", "evtl.": "eventuell",
     "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive", "z.T.": "zum Teil",
-    "z. T.": "zum Teil", "o.ä.": "oder ähnliches", "o. ä.": "oder ähnliches", "i.d.R.": "in der Regel",
-    "i. d. R.": "in der Regel", "u.U.": "unter Umständen", "u. U.": "unter Umständen",
+    "z. T.": "zum Teil", "o.ä.": "oder ähnliches", "o. ä.": "oder ähnliches",
+    "i.d.R.": "in der Regel", "i. d. R.": "in der Regel",
+    "u.U.": "unter Umständen", "u. U.": "unter Umständen",
     "s.o.": "siehe oben", "s.u.": "siehe unten", "v.a.": "vor allem", "v. a.": "vor allem",
     "v. Chr.": "vor Christus", "v.Chr.": "vor Christus", "n. Chr.": "nach Christus",
     "n.Chr.": "nach Christus", "Dr.": "Doktor", "Prof.": "Professor", "Hr.": "Herr",
@@ -105,7 +109,9 @@ ABBREVIATIONS = {
     "vgl.": "vergleiche", "sog.": "sogenannte", "Jh.": "Jahrhundert", "vs.": "gegen",
 }  # fmt: skip
 
-MAY_END = frozenset(("usw.", "etc.", "v. Chr.", "v.Chr.", "n. Chr.", "n.Chr.", "o.ä.", "o. ä.", "Jh."))
+MAY_END = frozenset(
+    ("usw.", "etc.", "v. Chr.", "v.Chr.", "n. Chr.", "n.Chr.", "o.ä.", "o. ä.", "Jh.")
+)
 
 # After one of these an ordinal ends with n: am 3. Mai is "am dritten Mai".
 TAKES_N = frozenset(

@@ -22,7 +22,8 @@ LANGUAGE = Language(
     dot=" Punkt ",
     blank=" Lücke ",
     abbreviations=frozenset(
-        "dr prof nr st bzw ca usw evtl ggf inkl z.b d.h u.a abb bd kap str tel vgl sog hr fr".split()
+        "dr prof nr st bzw ca usw evtl ggf inkl z.b d.h u.a abb bd kap str tel vgl sog hr "
+        "fr".split()
     ),
     intro_tails=tuple("sind ist wie zum beispiel nämlich und oder heißt lautet waren war".split()),
     intro_pauses=("folgt", "folgende", "folgendes"),
@@ -55,11 +56,16 @@ LANGUAGE = Language(
         re.IGNORECASE,
     ),
     asks_sentences=re.compile(rf"\b({_COUNTS.replace(' ', '|')}) sätzen?\b", re.IGNORECASE),
+    asks_result=re.compile(
+        r"\b(?:berechne|löse|wie ?viele?|bestimme|beweise|summe|mittelwert|gleichung|fläche)\b",
+        re.IGNORECASE,
+    ),
     equals=re.compile(r"\b(?:gleich|geteilt durch|mal)\b"),
     closings=re.compile(
         r"(?:also|somit|daher|insgesamt)?,? ?.{0,40}"
         r"\b(?:die (?:antwort|lösung|summe)|das (?:ergebnis|resultat)|der (?:mittelwert|"
-        r"durchschnitt))\b.{0,40}\b(?:ist|sind|lautet|beträgt)\b|(?:die )?(?:antwort|lösung) lautet",
+        r"durchschnitt))\b.{0,40}\b(?:ist|sind|lautet|beträgt)\b"
+        r"|(?:die )?(?:antwort|lösung) lautet",
         re.IGNORECASE,
     ),
     about_emoji=re.compile(r"\b(?:emojis?|smileys?|emoticons?)\b", re.IGNORECASE),

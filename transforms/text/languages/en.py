@@ -56,6 +56,12 @@ LANGUAGE = Language(
         re.IGNORECASE,
     ),
     asks_sentences=re.compile(rf"\b({_COUNTS.replace(' ', '|')})[ -]sentences?\b", re.IGNORECASE),
+    asks_result=re.compile(
+        r"\b(?:solve|calculate|compute|evaluate|derive|prove|estimate|add|multiply|divide|formula|"
+        r"equations?|how (?:many|much|long|far|old)|sum|average|mean|median|quartile|probability|"
+        r"perimeter|area|volume|price|cost|find)\b",
+        re.IGNORECASE,
+    ),
     equals=re.compile(r"\b(?:equals|is equal to)\b"),
     closings=re.compile(
         r"(?:so|thus|hence|therefore|in conclusion)\b,? .{0,160}\b(?:equals|is equal to)\b"
@@ -92,7 +98,8 @@ LANGUAGE = Language(
         ),
         leads=re.compile(
             r"(?:(?:certainly|sure), )?(?:here(?:'s| is| are)|below (?:is|are))\b"
-            r"|(?:however, |but )?i can (?:still )?(?:provide|give|guide|offer|suggest|help|share)\b",
+            r"|(?:however, |but )?i can (?:still )?"
+            r"(?:provide|give|guide|offer|suggest|help|share)\b",
             re.IGNORECASE,
         ),
         announces=re.compile(

@@ -38,9 +38,16 @@ LANGUAGE = Language(
     openers=frozenset(),
     common=re.compile(r"(?!)"),
     greetings=("请", "你好", "您好", "嗨", "嘿", "能否", "麻烦", "帮我", "你能", "你可以"),
-    preambles=re.compile(r"(?:当然(?:可以)?|好的|没问题|可以的|很高兴能?为[您你].{0,8}|这是个好问题)(?:，.{0,12})?[！。]"),
-    questions=re.compile(r".{1,200}(?:吗|呢|什么|多少|几个|哪些|哪里|谁|为什么|怎么办|怎么样|如何)"),
+    preambles=re.compile(
+        r"(?:当然(?:可以)?|好的|没问题|可以的|很高兴能?为[您你].{0,8}|这是个好问题)(?:，.{0,12})?[！。]"
+    ),
+    questions=re.compile(
+        r".{1,200}(?:吗|呢|什么|多少|几个|哪些|哪里|谁|为什么|怎么办|怎么样|如何)"
+    ),
     asks_sentences=re.compile("([两三四五六七八九十])(?:句话|个句子)"),
+    asks_result=re.compile(
+        "计算|求|解方程|方程|多少|推导|证明|等于|平均|总和|概率|面积|体积|表达式|点积|导数"
+    ),
     equals=re.compile("等于|除以|乘以"),
     closings=re.compile(r".{0,20}(?:答案|结果|总和|平均值|总数|解)(?:应该|就)?(?:是|为|等于)"),
     about_emoji=re.compile("表情"),
