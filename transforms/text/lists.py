@@ -127,7 +127,7 @@ def _label(item: Item) -> str | None:
 def _tell_apart(labels: list[str]) -> bool:
     """Whether labels say something: "Chapter one, chapter two" does not."""
     _, most = Counter(label.split()[0] for label in labels).most_common(1)[0]
-    return len(labels) < 3 or most * 2 <= len(labels)
+    return most <= (len(labels) + 1) // 2
 
 
 def enumerate_phrases(phrases: Sequence[str], table: Language) -> str:

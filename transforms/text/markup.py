@@ -70,7 +70,7 @@ _FORMATTING = frozenset(
 _MATH = re.compile(
     r"\$\$[^$]{1,400}\$\$|\\\(.{1,300}?\\\)|\\\[.{1,300}?\\\]"
     r"|\$[^$\n\\^_]{0,100}[\\^_][^$\n]{0,150}\$"
-    r"|\\(?:frac|sqrt|sum|int|begin|end|cdot|times|alpha|beta|pi|left|right|text|mathbb)\b"
+    r"|\\(?:frac|sqrt|sum|int|begin|end|cdot|times|alpha|beta|pi|left|right|text|mathbb)(?![A-Za-z])"
     r"|[∫∑∏∂∇∀∃∈∉⊂⊆∪∩∧∨¬⊕⇔∴]|\^[{(]|[)}\]]\^|\)\s?[*/×÷+-]\s?\("
     # A sum in brackets that something is done to: said without them it would be another sum.
     r"|[(（][^()（）\n]{0,80}\w\s?[+*/×÷^=-]\s?\w[^()（）\n]{0,80}[)）]\s?[/*×÷^+=](?!\w*[A-Za-z]{2})"

@@ -17,7 +17,7 @@ from transforms.text.markup import strip_markup
 from transforms.text.sentences import join, split
 from transforms.text.shorten import shorten
 from transforms.text.speakable import Limits, problems
-from transforms.text.spoken import finish, introduce, soften
+from transforms.text.spoken import finish, introduce, soften, upper_first
 from transforms.text.verbalize import verbalize
 
 VERSION = 2  # raised whenever a rule changes what it returns
@@ -136,7 +136,10 @@ def _blocks(text: str, table: Language) -> list[Block]:
     assert len(lines) == len(marked.lines), "a rule removed or made a line"
     return blocks(
         [
-            (line, [done for raw in split(said, table) if (done := finish(raw, table))])
+            (
+                line,
+                [done for raw in split(said, table) if (done := finish(raw, table, capital=False))],
+            )
             for line, said in zip(marked.lines, lines, strict=True)
         ]
     )
@@ -148,19 +151,15 @@ def _whole(text: str, table: Language) -> list[str]:
 
 
 def _paragraph(found: list[str], table: Language) -> str:
+    """Sentences as one text: after an introduction that leads over, the next one goes on."""
     *before, last = found
     if last[-1] in ":：":
         last = last[:-1].rstrip() + table.period
-    led = [introduce(sentence, table) for sentence in before]
-    for index, sentence in enumerate(led):
-        if sentence[-1:].isalnum() or sentence.endswith(table.comma):  # the sentence goes on
-            following = led[index + 1] if index + 1 < len(led) else last
-            lowered = lower_first(following, table)
-            if index + 1 < len(led):
-                led[index + 1] = lowered
-            else:
-                last = lowered
-    return join([*led, last], table)
+    out: list[str] = []
+    for sentence in [*(introduce(sentence, table) for sentence in before), last]:
+        goes_on = bool(out) and (out[-1][-1].isalnum() or out[-1].endswith(table.comma))
+        out.append((lower_first if goes_on else upper_first)(sentence, table))
+    return join(out, table)
 
 
 def _reasons(text: str, table: Language, max_chars: float) -> tuple[tuple[str, str], ...]:

@@ -96,15 +96,23 @@ def _soften_wide(text: str, table: Language) -> str:
     return _ZH_PAUSE_AT_EDGE.sub("", text)
 
 
-def finish(sentence: str, table: Language) -> str:
+def finish(sentence: str, table: Language, *, capital: bool = True) -> str:
     """A sentence with its capital and its end; one that ends with a colon keeps it."""
     body = sentence.strip(" ,，、-'\n\t")
     if not any(char.isalnum() for char in body):
         return body.strip(" .?!:。？！：")  # a mark of `markup`, or nothing
-    body = body[0].upper() + body[1:] if body[0].islower() and table.joiner else body
+    body = upper_first(body, table) if capital else body
     if body[-1] in ".?!。？！:：":
         return body
     return body + table.period
+
+
+def upper_first(sentence: str, table: Language) -> str:
+    """``sentence`` with a capital, unless its first word has one elsewhere (iPhone)."""
+    word = sentence.partition(" ")[0]
+    if not table.joiner or not sentence[0].islower() or word[1:] != word[1:].lower():
+        return sentence
+    return sentence[0].upper() + sentence[1:]
 
 
 def introduce(sentence: str, table: Language) -> str:

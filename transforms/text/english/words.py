@@ -239,7 +239,7 @@ OPENERS = frozenset(
     "act use state output look we you my your our their his her "
     "considering choosing some any all each one two three four five "
     # what the items of an answer's list begin with
-    "head keep avoid start try get eat drink cook mix pour place bake boil stir heat preheat "
+    "head wait keep avoid start try get eat drink cook mix pour place bake boil stir heat preheat "
     "serve let set open close click enter press go walk run exercise practice learn study sleep "
     "stay be focus reduce increase limit maintain ensure encourage support promote protect save "
     "spend invest buy sell call ask listen speak talk follow join visit engage seek manage track "
