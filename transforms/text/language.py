@@ -53,8 +53,10 @@ class Language:
     dot: str  # what the point in amazon.com says
     blank: str  # what a gap to be filled says
     abbreviations: frozenset[str]  # lower case, without the last period: they end no sentence
-    intro_tails: tuple[str, ...]  # a colon after one of these is left out, the sentence goes on
-    intro_pauses: tuple[str, ...]  # after one of these it becomes a comma, else a period
+    intro_tails: tuple[str, ...]  # a colon after one of these is left out before a list of phrases
+    intro_pauses: tuple[
+        str, ...
+    ]  # after these, and before other text, it is a comma; else a period
     fillers: tuple[str, ...]  # before any instruction
     question_fillers: tuple[str, ...]  # before a question
     request_fillers: tuple[str, ...]  # before a request that starts with one of `requests`

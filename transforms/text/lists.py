@@ -8,6 +8,7 @@ from enum import IntEnum
 from transforms.text.blocks import Block, Item, Listing, Paragraph
 from transforms.text.language import Language
 from transforms.text.markup import MARKED
+from transforms.text.spoken import lead_over
 
 MAX_PHRASE_CHARS = 60  # of an item that is spoken inside a sentence with the others
 MAX_PHRASE_WORDS = 9
@@ -35,8 +36,15 @@ def spoken(found: Iterable[Block], table: Language, form: Form = Form.FULL) -> l
         listed = say_list(block, table, form, out[-1] if out else "")
         if listed is None:
             return None
-        out += listed
+        out = with_list(out, listed, table)
     return out
+
+
+def with_list(before: list[str], listed: list[str], table: Language) -> list[str]:
+    """Sentences and a list after them; one of phrases goes on with the sentence before it."""
+    if before and len(listed) == 1:
+        before = [*before[:-1], lead_over(before[-1], table)]
+    return before + listed
 
 
 def say_list(listing: Listing, table: Language, form: Form, intro: str) -> list[str] | None:

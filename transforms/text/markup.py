@@ -24,15 +24,19 @@ MIN_WRAP_CHARS = 50  # a shorter line was not broken for want of room: the next 
 _TABLE_RULE = re.compile(r"\|?(?:[ \t]*:?-{2,}:?[ \t]*\|?){1,20}")
 _NUMBER = re.compile(r"\d{1,3}")
 _FOOTNOTE = re.compile(r"[ \t]{0,3}\[\^[\w-]{1,20}\]:")
-_NOTE_MARK = re.compile(r"\[\^[\w-]{1,20}\]|(?<=[\w.,!?\"])\[\d{1,3}\](?![\w(])")
+_NOTE_MARK = re.compile(
+    r"\[\^[\w-]{1,20}\]|(?<=[.,!?\"])\[\d{1,3}\](?![\w(])|(?<=[a-z]{4})\[\d{1,3}\](?=[.,])"
+)
 _CLOSERS = "\"'”’」』)）]*_ \t"
 _ENDS = ".!?。！？…；;:：,，、" + "".join(MARKS)
 _FENCE = re.compile(r"[ \t]{0,8}(?:```|~~~)")
 _RULE = re.compile(r"[ \t]{0,8}(?:-{3,}|={3,}|\*{3,}|_{3,})[ \t]*$")
 _HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]++(.*)")
+_BOLD_LINE = re.compile(r"[ \t]{0,3}\*\*([^*\n]{1,120})\*\*:?[ \t]*$")
 _ITEM = re.compile(
-    r"[ \t]*+(?:[-*+•·▪◦●○][ \t]++|\(?\d{1,3}[.)）][ \t]++|\d{1,3}[、.．](?=[\u3400-\u9fff])"
-    r"|[（(]\d{1,3}[)）][ \t]*+)(?:\[[ xX]?\][ \t]*+)?(?=\S)"
+    r"[ \t]*+(?:[-*+•·▪◦●○][ \t]++|\d{1,3}[.)）][ \t]++|\(\d{1,2}[)）][ \t]++(?!\d)"
+    r"|\d{1,3}[、.．](?=[\u3400-\u9fff])"
+    r"|[（(]\d{1,2}[)）](?!\s?\d)[ \t]*+)(?:\[[ xX]?\][ \t]*+)?(?=\S)"
 )
 # "Label: Sentence" is two sentences; the label keeps its colon, so that no cut ends on it.
 _LABEL = re.compile(
@@ -91,12 +95,12 @@ _BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z0-9 ,.?!'\"\u3400-\u9fff，。？！、“”]*")
 
 
-Kind: TypeAlias = Literal["text", "more", "heading", "item", "label", "blank"]
+Kind: TypeAlias = Literal["text", "more", "heading", "choice", "item", "label", "blank"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a line was: a paragraph, a heading, or part of a list.
+    """What a line was: a paragraph, a heading, an answer to choose ("A. Paris"), part of a list.
 
     An ``item`` opens an item of a list, a ``label`` too ("Plan:", its text follows as ``more``);
     ``more`` goes on with the paragraph or item above. ``indent`` is in spaces. ``number`` is what
@@ -172,6 +176,8 @@ def _blocks(lines: list[str], flag: Flag) -> Iterator[tuple[Line, str]]:
             body = heading[1].rstrip()
             bare = body.rstrip("#")
             yield _HEADING_LINE, bare if not bare or bare[-1] == " " else body
+        elif bold := _BOLD_LINE.match(line):
+            yield _HEADING_LINE, bold[1]
         elif not _FOOTNOTE.match(line):
             found = list(_line(line, above))
             yield from found
@@ -195,7 +201,7 @@ def _line(line: str, above: Kind) -> Iterator[tuple[Line, str]]:
         return
     line = line[quoted.end() :] if (quoted := _QUOTED.match(line)) else line
     if lettered := _LETTERED.match(line):
-        yield _HEADING_LINE, f"{lettered[1]}, {line[lettered.end() :]}"
+        yield Line("choice"), f"{lettered[1]}, {line[lettered.end() :]}"
     else:
         yield Line("more" if _goes_on(line, indent, above) else "text", indent), line
 
@@ -243,12 +249,12 @@ def _inline(line: str, flag: Flag) -> str:
     """One line without marks inside it."""
     if _PLAIN.fullmatch(line):
         return line
-    if "[" in line:
-        line = _NOTE_MARK.sub("", line)
     line = _LINK.sub(lambda m: flag("url", m[0]) if m[1] else m[2], line)
     line = _TICKS.sub(
         lambda m: _identifier(m[1]) if _SAYABLE_TICKS.match(m[1]) else flag("code", m[1]), line
     )
+    if "[" in line:
+        line = _NOTE_MARK.sub("", line)
     line = _URL.sub(lambda m: _address(m[0]) or flag("url", m[0]), line)
     line = _TAG.sub(
         lambda m: (
@@ -304,11 +310,20 @@ def _join(blocks: Iterator[tuple[Line, str]]) -> list[tuple[Line, str]]:
         if is_open and out:
             out[-1] = out[-1][0], _ended(out[-1][1])
         if raw:
-            out.append((line, raw if line.kind != "heading" else _ended(raw)))
-        is_open = bool(raw) and line.kind != "heading"
+            end = {"heading": _headed, "choice": _ended}.get(line.kind)
+            out.append((line, end(raw) if end else raw))
+        is_open = bool(raw) and line.kind not in ("heading", "choice")
     if out:
         out[-1] = out[-1][0], _ended(out[-1][1])
     return out
+
+
+def _headed(line: str) -> str:
+    """A heading introduces what is below it, like a sentence with a colon."""
+    bare = line.rstrip(_CLOSERS)
+    if not bare or bare[-1] in _ENDS:
+        return line
+    return line + ("：" if HAN.search(line) else ":")
 
 
 def _ended(line: str) -> str:

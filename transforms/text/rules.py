@@ -5,7 +5,7 @@ is cut). Respond: plain sentences, cut at a sentence end. (LLaMA-Omni, arXiv:240
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +28,7 @@ HEAD_FACTOR, HEAD_CHARS = 6, 1500  # of an answer that are read: markup shrinks,
 _NO_INPUT = frozenset(("", "noinput", "no input", "none", "n/a", "无", "无输入", "没有输入"))
 
 Draw = Callable[[str], float]
+LeftOut = Mapping[str, str]  # code of `markup` -> the first such thing
 
 
 class InputPolicy(StrEnum):
@@ -75,7 +76,7 @@ def rewrite_instruction(
         )
     if has_emoji(text) and table.about_emoji.search(text):
         return _rejected("symbols", "it asks about emoji, which no voice can show")
-    said = _whole(text, table)
+    said, left_out = _whole(text, table)
     if not said:
         return _rejected("empty_instruction", "the instruction is empty")
     if text.rstrip()[-1:].isalnum() and table.questions.fullmatch(said[-1][:-1]):
@@ -87,14 +88,14 @@ def rewrite_instruction(
         if len(given) > max_input_chars:
             detail = f"{len(input_text)} characters of input, at most {max_input_chars}"
             return _rejected("input_too_long", detail)
-        more = _whole(given, table)
-        if not more or (reasons := _reasons(_paragraph(more, table), table, math.inf)):
+        more, unsaid = _whole(given, table)
+        if not more or (reasons := _reasons(_paragraph(more, table), table, math.inf, unsaid)):
             code, detail = reasons[0] if more else ("empty", "nothing to say")
             return _rejected("input_not_speakable", f"{code}: {detail}"[:80])
         if _paragraph(more, table).rstrip(".。") not in _paragraph(said, table):
             said += more
     sentence = _paragraph(said, table)
-    if reasons := _reasons(sentence, table, max_chars):
+    if reasons := _reasons(sentence, table, max_chars, left_out):
         return Spoken("", reasons)
     with_filler = _with_filler(sentence, table, filler_rate, draw)
     return Spoken(with_filler if len(with_filler) <= max_chars else sentence)
@@ -111,7 +112,7 @@ def shorten_response(text: str, lang: str, *, max_chars: int, asked: str = "") -
     """
     table = language(lang)
     head = text[: HEAD_FACTOR * max_chars + HEAD_CHARS]
-    found = _blocks(head, table)
+    found, left_out = _blocks(head, table)
     whole = len(head) == len(text)
     if not whole and found:
         found = without_last(found)
@@ -124,17 +125,20 @@ def shorten_response(text: str, lang: str, *, max_chars: int, asked: str = "") -
     if short.reason is not None:
         return Spoken("", (short.reason,))
     said = _paragraph(short.sentences, table)
-    reasons = _reasons(said, table, max_chars)
+    reasons = _reasons(said, table, max_chars, left_out)
     return Spoken("", reasons) if reasons else Spoken(said)
 
 
-def _blocks(text: str, table: Language) -> list[Block]:
-    """A text as blocks of finished sentences; one may be a mark of `markup` or end with a colon."""
+def _blocks(text: str, table: Language) -> tuple[list[Block], LeftOut]:
+    """A text as blocks of finished sentences, and what of it cannot be said.
+
+    A sentence may be a mark of `markup` where that was, or end with a colon.
+    """
     marked = strip_markup(clean(text, table.code))
     plain = soften(verbalize(marked.text, table.code), table)
     lines = plain.split("\n")
     assert len(lines) == len(marked.lines), "a rule removed or made a line"
-    return blocks(
+    found = blocks(
         [
             (
                 line,
@@ -143,11 +147,13 @@ def _blocks(text: str, table: Language) -> list[Block]:
             for line, said in zip(marked.lines, lines, strict=True)
         ]
     )
+    return found, dict(reversed(marked.problems))
 
 
-def _whole(text: str, table: Language) -> list[str]:
-    """All sentences of a text."""
-    return spoken(_blocks(text, table), table) or []
+def _whole(text: str, table: Language) -> tuple[list[str], LeftOut]:
+    """All sentences of a text, and what of it cannot be said."""
+    found, left_out = _blocks(text, table)
+    return spoken(found, table) or [], left_out
 
 
 def _paragraph(found: list[str], table: Language) -> str:
@@ -162,11 +168,17 @@ def _paragraph(found: list[str], table: Language) -> str:
     return join(out, table)
 
 
-def _reasons(text: str, table: Language, max_chars: float) -> tuple[tuple[str, str], ...]:
+def _reasons(
+    text: str, table: Language, max_chars: float, left_out: LeftOut
+) -> tuple[tuple[str, str], ...]:
     """What keeps a voice from saying ``text``. Words and seconds are the check step's business."""
     most = int(min(max_chars, 10**9))
     limits = Limits(max_chars=most, max_words=10**9, max_seconds=math.inf)
-    return tuple(problems(text, table.code, limits))
+    found = problems(text, table.code, limits)
+    return tuple(
+        (code, f"no voice can say {left_out[code]!r}"[:80] if code in left_out else detail)
+        for code, detail in found
+    )
 
 
 def _rejected(code: str, detail: str) -> Spoken:

@@ -13,6 +13,7 @@ from transforms.text.lists import (
     promises,
     say_list,
     spoken,
+    with_list,
 )
 from transforms.text.markup import MARK
 from transforms.text.sentences import join
@@ -135,8 +136,8 @@ def _beginning(blocks: Sequence[Block], table: Language, room: int, asked: str) 
         listed = _fitting(block, table, kept, room, intro)
         if listed is None:
             part = _cut(block, table, kept, room, intro, asked)
-            return _without_introduction(kept + part if part else before, table)
-        kept += listed
+            return _without_introduction(with_list(kept, part, table) if part else before, table)
+        kept = with_list(kept, listed, table)
     return _without_introduction(kept, table)
 
 
@@ -153,7 +154,7 @@ def _fitting(
         return None
     for form in Form:
         listed = say_list(block, table, form, intro)
-        if listed is not None and length([*kept, *listed], table) <= room:
+        if listed is not None and length(with_list(kept, listed, table), table) <= room:
             return listed
     return None
 
@@ -169,6 +170,6 @@ def _cut(
         part = replace(block, items=block.items[:count], complete=False)
         for form in Form:
             listed = say_list(part, table, form, intro)
-            if listed is not None and length([*kept, *listed], table) <= room:
+            if listed is not None and length(with_list(kept, listed, table), table) <= room:
                 return listed
     return []

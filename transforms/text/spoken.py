@@ -120,9 +120,16 @@ def introduce(sentence: str, table: Language) -> str:
     if sentence[-1:] not in (":", "："):
         return sentence
     body = sentence[:-1].rstrip(" ,，")
-    if _has_tail(body, table.intro_tails, table):
-        return body
-    return body + (table.comma if _has_tail(body, table.intro_pauses, table) else table.period)
+    leads_over = _has_tail(body, (*table.intro_tails, *table.intro_pauses), table)
+    return body + (table.comma if leads_over else table.period)
+
+
+def lead_over(sentence: str, table: Language) -> str:
+    """An introduction before items that go on with it: "They are:" loses its colon."""
+    if sentence[-1:] not in (":", "："):
+        return sentence
+    body = sentence[:-1].rstrip(" ,，")
+    return body if _has_tail(body, table.intro_tails, table) else sentence
 
 
 def _has_tail(body: str, tails: tuple[str, ...], table: Language) -> bool:

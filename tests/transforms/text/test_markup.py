@@ -10,7 +10,7 @@ from transforms.text.markup import MARKED, MARKS, strip_markup
 @pytest.mark.parametrize(
     ("marked", "plain"),
     [
-        ("# Title\nText", "Title.\nText."),
+        ("# Title\nText", "Title:\nText."),
         ("learn C#", "learn C#."),
         ("**bold** and *soft* and _so_ and `word`", "bold and soft and so and word."),
         ("see [the page](http://x.org/a_b)", "see the page."),

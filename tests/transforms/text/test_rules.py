@@ -232,3 +232,28 @@ def test_a_megabyte_is_never_read_whole(monkeypatch: pytest.MonkeyPatch) -> None
 def test_pronouns_of_a_later_turn_are_left_alone() -> None:
     assert rewrite("And who wrote it?").text == "And who wrote it?"
     assert shorten_response("He did, in it.", "en", max_chars=50).text == "He did, in it."
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "said"),
+    [
+        ("en", "(555) 123-4567", "Five five five, one two three, four five six seven."),
+        ("en", "A Pen - $5", "A Pen, five dollars."),
+        ("en", "iPad 11 - $849", "iPad eleven, eight hundred forty-nine dollars."),
+        ("en", "1 1/2 oz of gin", "One and one half ounces of gin."),
+        ("en", "It takes 60 min.", "It takes sixty minutes."),
+        ("en", "Tony - a man - left", "Tony, a man, left."),
+        ("en", 'It is "so." in it', "It is so, in it."),
+        ("en", "Mon: rest\nTue: run", "Monday, rest, Tuesday, run."),
+        ("en", "y(3) is 8", "Y of three is eight."),
+        ("en", "Dec. 21 · 1:00", "December twenty-first, one o'clock."),
+        ("en", "Cleopatra VII in The Scrolls VI", "Cleopatra the Seventh in The Scrolls Six."),
+        ("en", "Chapter 1: 5 things", "Chapter one, five things."),
+        ("zh", "iPad 11英寸 - $849", "iPad十一英寸，八百四十九美元。"),
+        ("zh", "是：1.新年，2.国庆", "是，第一，新年，第二，国庆。"),
+        ("zh", "数 1: 0.76", "数一，零点七六。"),
+        ("de", "Wer war Ludwig XIV.?", "Wer war Ludwig der Vierzehnte?"),
+    ],
+)
+def test_faults_that_were_read_in_real_rows_stay_mended(lang: str, text: str, said: str) -> None:
+    assert shorten_response(text, lang, max_chars=200) == Spoken(said)

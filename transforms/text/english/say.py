@@ -37,6 +37,7 @@ _LOOSE = compiled((
     (r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4})", ", "),
 ))  # fmt: skip
 _BETWEEN = compiled((
+    (r"(?<![\d.,$€£¥])(\d[\d.,]{0,12}) ?- (?=[$€£¥])", r"\1, "),
     (r"(?<=\d)(?::| : )(?=\d)", " to "),
     (r"(?<=[A-Za-z])-(?=\d)", " "),
     (r"(?<=[\d%)])( ?)- ?(?=[$€£(]?\d)", _dash),
@@ -46,7 +47,7 @@ _BETWEEN = compiled((
 _RANGES = compiled((
     (r"(?<=\d0s) ?- ?(?=[12]\d{2}0s)", " to "),
     (r"(?<=[\d%MKmk])(?:°[CF]?)? ?- ?(?=[$€£¥]?\d)", " to "),
-    (r"(?<![\w)\]])- ?(?=[\d$€£¥])", "minus "),
+    (r"(?:(?<![\w)\]])-|(?<=[=(,] )- )(?=[\d$€£¥])", "minus "),
 ))  # fmt: skip
 _MATHS = compiled((
     (r"(?<=\d)[xX](?= (?:faster|slower|more|less|better|larger|bigger|the|as)\b)", " times"),

@@ -81,11 +81,15 @@ ROMANS = compiled((
     (rf"\b({one_of(REGNAL)}) ([IV])(?=(?:'s)?[.,;:?!)]|'s| (?:of|was|ruled|became|and the)\b|$)",
      _regnal),
     (rf"\b((?:{_ROMAN}))(?:th)?(?=[ -]century\b)", lambda m: ordinal(roman(m[1]))),
+    (r"\b([A-Z][a-z]{2,20} )(IV|VI|IX|XI|XV)\b(?![.']?\w)", _part),
     (r"\b(II|III|VII|VIII|XII|XIII|XIV|XVI|XVII|XVIII|XIX)\b(?!\.[A-Za-z])",
      lambda m: cardinal(roman(m[1]))),
 ))  # fmt: skip
 
 SIGN_RULES = compiled((
+    (r"(?<=\w)·(?=\w)", " times "),
+    (r" ?· ?", ", "),
+    (r"(?<![A-Za-z])([fghpqstyFGP])\((-?\w{1,3})\)", r"\1 of \2"),
     (r"\b([CF])#(?!\w)", r"\1 sharp"),
     (r"#(?=[A-Za-z])", "hashtag "),
     (r"(?<=[\w.+-])@(?=[\w-]{1,64}\.[a-z])", " at "),
@@ -107,7 +111,7 @@ SIGN_RULES = compiled((
     ("==?|[" + "".join(re.escape(sign) for sign in SIGNS) + "]",
      lambda m: f" {SIGNS[m[0][0]]} "),
 ))  # fmt: skip
-SIGN = re.compile("[-#/<>*" + "".join(re.escape(sign) for sign in SIGNS) + "]")
+SIGN = re.compile("[-#/<>*·(" + "".join(re.escape(sign) for sign in SIGNS) + "]")
 _HAS_PERIOD = re.compile(r"[A-Za-z]\.")
 _HAS_ROMAN = re.compile(r"\b(?:WW)?[IVXL]+\b")
 

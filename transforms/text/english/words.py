@@ -45,7 +45,8 @@ _REGULAR = {  # what is written: what is said of one; more take an s
     "ha": "hectare", "TB": "terabyte", "GB": "gigabyte", "MB": "megabyte", "KB": "kilobyte",
     "kB": "kilobyte", "kWh": "kilowatt hour", "MWh": "megawatt hour", "kW": "kilowatt",
     "MW": "megawatt", "GW": "gigawatt", "W": "watt", "kV": "kilovolt", "V": "volt",
-    "mA": "milliampere", "mAh": "milliampere hour", "dB": "decibel", "ms": "millisecond",
+    "mA": "milliampere", "mAh": "milliampere hour", "dB": "decibel", "db": "decibel",
+    "ms": "millisecond",
     "sec": "second", "secs": "second", "min": "minute", "mins": "minute", "h": "hour",
     "hr": "hour", "hrs": "hour", "yr": "year", "yrs": "year", "cal": "calorie",
     "kcal": "kilocalorie", "kJ": "kilojoule", "J": "joule", "kPa": "kilopascal", "Pa": "pascal",
@@ -117,7 +118,7 @@ SIGNS = {
     "√": "the square root of", "∞": "infinity", "→": "to", "⇒": "gives", "↔": "to and from",
     "≡": "is equivalent to", "℃": "degrees Celsius", "℉": "degrees Fahrenheit", "‰": "per mille",
     "§": "section", "❤": "love", "➕": "plus", "➖": "minus", "➗": "divided by", "✕": "times",
-    "✖": "times", "·": "times", "⋅": "times", "−": "minus",
+    "✖": "times", "⋅": "times", "−": "minus",
 }  # fmt: skip
 
 # What is said, and whether the period may end the sentence (None: it never does, and the word

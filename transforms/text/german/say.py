@@ -178,7 +178,7 @@ _WITH_DIGITS = compiled((
     (rf"(?<![\w.,])({NUMBER}) ({_SCALE})(?!\w)", lambda m: _scaled(m[1], m[2])),
     (rf"(?<![\w.,])({NUMBER}) ?(?:-|bis) ?({NUMBER}) ?({_UNIT})(?!\w)", _unit_range),
     (r"(?<=[\d%]) ?- ?(?=\d)", " bis "),
-    (r"(?<![\w)\]])- ?(?=[\d€$])", "minus "),
+    (r"(?:(?<![\w)\]])-|(?<=[=(,] )- )(?=[\d€$])", "minus "),
     (rf"(?<![\w.,])({NUMBER}) ?({_UNIT})(?![\w°])", _unit),
     (r"(?<![\d.,])((?:1[1-9]|20)?[1-9]0)er\b", _decade),
     (r"(?<![\w./])(\d{1,3})/(\d{1,3})(?![\w/])", _fraction),
@@ -216,7 +216,7 @@ _SIGN_RULES = compiled((
 ))  # fmt: skip
 _REGNAL = compiled((
     (r"\b([A-ZÄÖÜ][a-zäöüß]{2,20}) (III|II|IV|IX|VIII|VII|VI|V|XIII|XIV|XVI|XV|XII|XI|X|I)\."
-     r"(?= ?[a-zäöü,]|$)", _regnal),
+     r"(?= ?[a-zäöü,?!]|$)", _regnal),
     (r"\bWeltkriegs? (II|I)\b", lambda m: m[0].replace(m[1], cardinal(_ROMAN[m[1]]).capitalize())),
     (r"\b(II|III|IV|VI|VII|VIII|IX)\b\.?(?= Weltkrieg)",
      lambda m: ordinal(_ROMAN[m[1]]).capitalize()),

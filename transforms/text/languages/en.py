@@ -66,8 +66,8 @@ LANGUAGE = Language(
     closings=re.compile(
         r"(?:so|thus|hence|therefore|in conclusion)\b,? .{0,160}\b(?:equals|is equal to)\b"
         r"|(?:so|thus|hence|therefore|finally|in total|overall)?,? ?.{0,40}"
-        r"(?:the (?:final |correct |right )?(?:answer|result|solution|total|sum|average|mean)\b"
-        r".{0,60}\b(?:is|are|was|equals)\b)",
+        r"(?:the (?:final |correct |right )?(?:answer|result|solution|total|sum|average|mean|value|"
+        r"probability)\b.{0,60}\b(?:is|are|was|equals)\b)",
         re.IGNORECASE,
     ),
     about_emoji=re.compile(r"\b(?:emojis?|emoticons?|smileys?)\b", re.IGNORECASE),
