@@ -18,6 +18,7 @@ from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.request import prepare
 from pipelines.task import Job
 from schemas.canonical import pretty_json
+from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
@@ -45,13 +46,19 @@ def build_job(
     )
     request = request_of(job, path.parent, limit=limit, retry_failed=retry_failed, refit=refit)
     with ProgressView(quiet=quiet) as view:
+        store = open_store(request.output)
+        pointer = read_pointer(store)
         view.stage("plan", 1)
         planned = prepare(request)
         view.finished()
         workers = _workers(job)
         result = build(planned, _starter(job, workers, view), view)
-        store = open_store(request.output)
-        if not result.unchanged or any(store.size(name) is None for name in (RUN, CARD, REPORT)):
+        moved = read_pointer(store) != pointer
+        if (
+            not result.unchanged
+            or moved
+            or any(store.size(name) is None for name in (RUN, CARD, REPORT))
+        ):
             view.stage("report", 1)
             _describe(store, job, result, workers)
             view.finished()
@@ -64,7 +71,8 @@ def _describe(store: Store, job: JobSettings, result: Result, workers: int) -> N
     corpus = gather(store, result.manifest)
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))
-    store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
+    if current_version(store) == result.manifest["version"]:  # the card is for readers
+        store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
     store.put(RUN, pretty_json(run))
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
 from schemas.errors import DamageError, SettingsError, VoxmillError
-from schemas.snapshot import Manifest, read_snapshot, versions
+from schemas.snapshot import Manifest, chosen_snapshot, current_version
 from schemas.store import Store, explain_local, open_store
 
 EXIT_INTERRUPTED = 130
@@ -135,7 +135,9 @@ def _job_options(parser: argparse.ArgumentParser) -> None:
 
 def _corpus_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("uri", help="the corpus")
-    parser.add_argument("--version", type=int, metavar="N", help="a snapshot (default: the newest)")
+    parser.add_argument(
+        "--version", type=int, metavar="N", help="a snapshot (default: what latest.json names)"
+    )
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -159,7 +161,9 @@ def _build(options: argparse.Namespace) -> int:
     print_summary(open_store(job.output.uri), result, workers, console)
     code, why = exit_code(job, result.manifest)
     if why:
-        sys.stderr.write(f"voxmill: {why}\n")
+        current = current_version(open_store(job.output.uri))
+        stays = "" if current is None else f"; latest.json stays at version {current}"
+        sys.stderr.write(f"voxmill: {why}{stays}\n")
     if options.json:
         print(json.dumps(json_line(result)))
     return code
@@ -237,16 +241,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:
     store = open_store(options.uri)
-    there = versions(store)
-    if not there:
-        raise SettingsError(
-            f"{store.uri}: no snapshot there; give the folder that `voxmill build --output` wrote"
-        )
-    version = there[-1] if options.version is None else options.version
-    if version not in there:
-        raise SettingsError(f"{store.uri}: no snapshot {version}; there are {there}")
-    manifest = read_snapshot(store, version)
-    return store, manifest
+    return store, chosen_snapshot(store, options.version)
 
 
 if __name__ == "__main__":

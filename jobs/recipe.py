@@ -104,6 +104,7 @@ def request_of(
         settings=manifest_settings(job, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
+        limits=job.limits.model_dump(),
         same_lineage=job.output.same_lineage,
         retry_failed=retry_failed,
         refit=refit,

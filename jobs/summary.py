@@ -26,6 +26,7 @@ def json_line(result: Result) -> dict[str, Any]:
         "hours": round(speech_s(manifest) / 3600, 4),
         "computed_rows": result.computed,
         "reused_rows": result.reused,
+        "carried_rows": result.carried,
         "wall_s": round(result.wall_s, 3),
     }
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.plan import PlannedShard
-from pipelines.sample import Sample
+from pipelines.sample import Shipped
 from schemas.canonical import pretty_json, sha256_hex
 from schemas.errors import DamageError, StoreError
 from schemas.index import INDEX
@@ -64,17 +64,17 @@ def is_whole(store: Store, entry: ShardEntry) -> bool:
 
 
 def assemble(
-    store: Store, build_id: str, planned: PlannedShard, samples: Iterable[Sample]
+    store: Store, build_id: str, planned: PlannedShard, samples: Iterable[Shipped]
 ) -> Commit:
     """Write the shard and its index, then its record. Gives the record that counts."""
     with tempfile.TemporaryDirectory(prefix="voxmill-shard-") as folder:
         local = Path(folder) / "shard.tar"
         entry = _write(store, planned, samples, local)
-    return _claim(store, build_id, planned, {"planned": planned.name, "shard": entry})
+    return claim(store, build_id, planned, {"planned": planned.name, "shard": entry})
 
 
 def _write(
-    store: Store, planned: PlannedShard, samples: Iterable[Sample], local: Path
+    store: Store, planned: PlannedShard, samples: Iterable[Shipped], local: Path
 ) -> ShardEntry | None:
     rows: list[dict[str, Any]] = []
     try:
@@ -113,7 +113,8 @@ def _write(
     }
 
 
-def _claim(store: Store, build_id: str, planned: PlannedShard, commit: Commit) -> Commit:
+def claim(store: Store, build_id: str, planned: PlannedShard, commit: Commit) -> Commit:
+    """Write the record if there is none. Gives the record that counts."""
     path = commit_path(build_id, planned)
     if store.put_new(path, pretty_json(commit)):
         return commit

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +42,20 @@ TURN_COLUMNS = (
 SMALL, WIDE = np.int16, np.int32
 
 
+class Shipped(Protocol):
+    """What a shard is assembled from: a row that was made here, or one copied from a parent."""
+
+    @property
+    def key(self) -> str:
+        """The sample's key."""
+
+    def members(self) -> list[Member]:
+        """The files in the order in which they stand in the tar."""
+
+    def index_row(self, placed: Placed, shard: str) -> dict[str, Any]:
+        """The sample's row of the index."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """What ships of one row: ``record`` is KEY.json, ``turns`` the utterances behind it."""
@@ -49,7 +63,7 @@ class Sample:
     key: str
     record: dict[str, Any]
     turns: list[dict[str, Any]]
-    unit_set: UnitSet
+    unit_set: UnitSet | None
 
     def members(self) -> list[Member]:
         """The files in the order in which they stand in the tar."""
@@ -57,7 +71,7 @@ class Sample:
         for turn in self.turns:
             number, role = turn["turn"], turn["role"]
             found.append(Member(flac_suffix(number, role), turn["flac"]))
-            if turn["codes"] is not None:
+            if turn["codes"] is not None and self.unit_set is not None:
                 name = self.unit_set.name
                 dtype = SMALL if self.unit_set.codebook_size <= np.iinfo(SMALL).max else WIDE
                 codes = np.asarray([turn["codes"]], dtype)
@@ -108,7 +122,7 @@ class Sample:
 
 
 def samples(
-    tables: Tables, split: str, unit_set: UnitSet, lineage: Mapping[str, str]
+    tables: Tables, split: str, unit_set: UnitSet | None, lineage: Mapping[str, str]
 ) -> Iterator[Sample]:
     """The accepted rows of a split, in the order of the partition.
 
@@ -150,7 +164,10 @@ def _spans(ids: list[str]) -> dict[str, tuple[int, int]]:
 
 
 def _record(
-    row: dict[str, Any], turns: list[dict[str, Any]], unit_set: UnitSet, lineage: Mapping[str, str]
+    row: dict[str, Any],
+    turns: list[dict[str, Any]],
+    unit_set: UnitSet | None,
+    lineage: Mapping[str, str],
 ) -> dict[str, Any]:
     record: dict[str, Any] = {
         "schema": FORMAT,
@@ -167,7 +184,7 @@ def _record(
     return record
 
 
-def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet) -> dict[str, Any]:
+def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet | None) -> dict[str, Any]:
     shown: dict[str, Any] = {
         name: turn[name] for name in ("turn", "role", "text", "spoken_text", "voice", "speaker_id")
     }
@@ -184,7 +201,7 @@ def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet) -> dict[
     shown["measures_not_taken"] = {
         item["name"]: item["status"] for item in turn["measures"] if item["status"] != TAKEN
     }
-    if turn["codes"] is not None:
+    if turn["codes"] is not None and unit_set is not None:
         shown["units"] = {unit_set.name: {"frames": turn["num_frames"], "units": turn["num_units"]}}
     return shown
 
