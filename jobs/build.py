@@ -71,7 +71,7 @@ def _describe(store: Store, job: JobSettings, result: Result, workers: int) -> N
     corpus = gather(store, result.manifest)
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))
-    if current_version(store) == result.manifest["version"]:  # the card is for readers
+    if current_version(store) in (None, result.manifest["version"]):  # the card is for readers
         store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
     store.put(RUN, pretty_json(run))
 

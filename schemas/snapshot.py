@@ -189,7 +189,11 @@ def read_pointer(store: Store) -> dict[str, Any] | None:
 
 
 def chosen_snapshot(store: Store, version: int | None) -> Manifest:
-    """The manifest of a version, or the current one if None. Raises SettingsError, DamageError."""
+    """The manifest of a version. None: the current one, or the newest where none is current.
+
+    For people's tools, which must show what was wrong with a first build; a trainer asks
+    ``current_version``. Raises SettingsError for what is not there, DamageError.
+    """
     there = versions(store)
     if not there:
         raise SettingsError(
@@ -197,15 +201,10 @@ def chosen_snapshot(store: Store, version: int | None) -> Manifest:
             f"`voxmill build JOB.yaml --output {store.uri}`"
         )
     if version is None:
-        version = current_version(store)
-        if version is None:
-            raise SettingsError(
-                f"{store.uri}: no snapshot met the limits of its job, so none is current; give "
-                f"--version {there[-1]} to see the newest"
-            )
+        version = current_version(store) or there[-1]
     if version not in there:
         raise SettingsError(
-            f"{store.uri}: no snapshot {version}; there are {', '.join(map(str, there))}"
+            f"{store.uri}: no version {version}; there are {', '.join(map(str, there))}"
         )
     return read_snapshot(store, version)
 

@@ -43,6 +43,7 @@ class Row:
     origin: str
     source: str
     error: RowFailure | None
+    key: str = ""
 
 
 @dataclass(frozen=True)

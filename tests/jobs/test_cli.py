@@ -31,6 +31,7 @@ KEYS = {
     "hours",
     "computed_rows",
     "reused_rows",
+    "carried_rows",
     "wall_s",
 }
 
