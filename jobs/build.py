@@ -10,7 +10,7 @@ from jobs.progress import ProgressView
 from jobs.recipe import request_of
 from jobs.report.data import gather
 from jobs.report.render import render_report
-from jobs.settings import JobSettings
+from jobs.settings import BaseJob
 from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
@@ -36,7 +36,7 @@ def build_job(
     retry_failed: bool = False,
     refit: bool = False,
     quiet: bool = False,
-) -> tuple[JobSettings, Result, int]:
+) -> tuple[BaseJob, Result, int]:
     """Load, check, plan and build a job; the options stand above the file's settings.
 
     Gives the job as it was run, what was done, and how many workers did it.
@@ -65,7 +65,7 @@ def build_job(
     return job, result, workers
 
 
-def _describe(store: Store, job: JobSettings, result: Result, workers: int) -> None:
+def _describe(store: Store, job: BaseJob, result: Result, workers: int) -> None:
     """Write what people read: run.json, the dataset card, the page to look at and listen to."""
     run = run_record(job, result, workers)
     corpus = gather(store, result.manifest)
@@ -76,12 +76,12 @@ def _describe(store: Store, job: JobSettings, result: Result, workers: int) -> N
     store.put(RUN, pretty_json(run))
 
 
-def _workers(job: JobSettings) -> int:
+def _workers(job: BaseJob) -> int:
     count = job.engine.workers
     return os.cpu_count() or 1 if count is None else count
 
 
-def _starter(job: JobSettings, workers: int, listener: Listener) -> Callable[[Job], Engine]:
+def _starter(job: BaseJob, workers: int, listener: Listener) -> Callable[[Job], Engine]:
     def start(work: Job) -> Engine:
         if workers == 0:
             return InlineEngine(work, listener)

@@ -27,6 +27,8 @@ EXAMPLES = """examples:
   voxmill inspect corpus
   voxmill verify corpus
   voxmill replay corpus KEY
+  voxmill build examples/retokenize.yaml --input corpus --output corpus2
+  voxmill build examples/check.yaml --input tars/ --output checked
 
 exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
 3 more rows failed than limits.max_failed_fraction allows; 130 interrupted, run again to resume
@@ -226,12 +228,11 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from jobs.recipe import from_manifest, pipeline_of
+    from jobs.recipe import pipeline_from
     from pipelines.replay import replay
 
     store, manifest = _corpus(options)
-    job, bank = from_manifest(manifest["settings"])
-    result = replay(store, manifest, pipeline_of(job, bank), options.key)
+    result = replay(store, manifest, pipeline_from(manifest["settings"]), options.key)
     for name in result.members:
         print(f"{'differs' if name in result.differing else 'equal  '}  {result.key}.{name}")
     for name, (there, here) in result.environment.items():

@@ -4,7 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jobs.settings import JobSettings
+from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
+from jobs.settings import BaseJob, JobSettings
+from jobs.settings_heard import CheckJob, RetokenizeJob
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from pipelines.graph import Pipeline
@@ -24,6 +26,10 @@ from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
 NOT_IN_MANIFEST = {"output", "engine", "limits"}
+HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
+    "retokenize": RetokenizeJob,
+    "check": CheckJob,
+}
 
 
 def pipeline_of(
@@ -72,7 +78,7 @@ def check_voices(bank: VoiceBank, backends: tuple[SpeechBackend, ...]) -> None:
 
 
 def request_of(
-    job: JobSettings,
+    job: BaseJob,
     folder: Path,
     *,
     limit: int | None = None,
@@ -81,16 +87,14 @@ def request_of(
     backends: tuple[SpeechBackend, ...] = BACKENDS,
 ) -> Request:
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
+    if isinstance(job, RetokenizeJob | CheckJob):
+        return heard_request(job, folder, limit=limit, retry_failed=retry_failed, refit=refit)
+    assert isinstance(job, JobSettings)
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
-    if "://" in job.source.path:
-        raise SettingsError(
-            f"source {job.source.path}: this version reads local files and folders only; copy the "
-            "rows to a local folder first"
-        )
     bank = load_bank(folder / job.voices.bank)
     source = SourceSettings(
-        path=folder / job.source.path,
+        path=source_place(job.source.path, folder),
         adapter=job.source.adapter,
         name=job.source.name,
         license=job.source.license,
@@ -119,8 +123,22 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     return settings
 
 
-def from_manifest(settings: dict[str, Any]) -> tuple[JobSettings, VoiceBank]:
-    """The job and the bank that ``manifest_settings`` kept; paths are placeholders."""
+def pipeline_from(settings: dict[str, Any]) -> Pipeline:
+    """The pipeline of a snapshot, from the settings in its manifest."""
+    job, bank = from_manifest(settings)
+    if isinstance(job, RetokenizeJob | CheckJob):
+        return heard_pipeline(job, settings)
+    assert isinstance(job, JobSettings)
+    return pipeline_of(job, bank)
+
+
+def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:
+    """The job and the bank that a manifest's settings hold; paths are placeholders.
+
+    The bank is empty for a pipeline that speaks nothing.
+    """
+    if settings.get("pipeline") in HEARD:
+        return HEARD[settings["pipeline"]].model_validate(job_document(settings)), VoiceBank(())
     voices = tuple(
         Voice(**{**item, "roles": tuple(item["roles"]), "splits": tuple(item["splits"])})
         for item in settings["voices"]

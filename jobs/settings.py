@@ -132,14 +132,23 @@ class EngineSettings(_Model):
     row_timeout_s: Annotated[float, Field(gt=0)] = 120.0
 
 
-class JobSettings(_Model):
-    """A whole job."""
+class BaseJob(_Model):
+    """What every pipeline's job has; its subclasses name the pipeline and its settings."""
 
     name: str
-    pipeline: Literal["instruct_s2s"] = "instruct_s2s"
+    pipeline: str
     seed: int = 0
-    source: Source
     output: Output = Output()
+    shards: Shards = Shards()
+    limits: Limits = Limits()
+    engine: EngineSettings = EngineSettings()
+
+
+class JobSettings(BaseJob):
+    """A job of the main pipeline."""
+
+    pipeline: Literal["instruct_s2s"] = "instruct_s2s"
+    source: Source
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
     rewrite: Rewrite = Rewrite()
@@ -149,6 +158,3 @@ class JobSettings(_Model):
     units: Units = Units()
     gates: tuple[Gate, ...] = ()
     min_pairs: Count = 1
-    shards: Shards = Shards()
-    limits: Limits = Limits()
-    engine: EngineSettings = EngineSettings()

@@ -118,7 +118,11 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
             **ending.state.fingerprints,
             **{fit.name: fingerprint(fit, {}) for fit in pipeline.fits()},
         },
-        "unit_sets": [ending.state.unit_set.to_json()] if ending.state.unit_set else [],
+        "unit_sets": [
+            item.to_json()
+            for item in (*ending.state.kept_sets, ending.state.unit_set)
+            if item is not None
+        ],
         "limits": dict(planned.request.limits),
         "checksum": "",
     }

@@ -14,6 +14,7 @@ from schemas.errors import DamageError, StoreError
 from schemas.snapshot import FileEntry, Manifest, latest_snapshot
 from schemas.store import Store, open_store
 from transforms.environment import environment
+from transforms.import_units import ImportUnits
 from transforms.units import MfccUnits
 
 
@@ -116,7 +117,7 @@ def prepare(request: Request, output: Store | None = None) -> Planned:
 
 
 def state_of(pipeline: Pipeline, artifacts: Mapping[str, FileEntry]) -> State:
-    """What follows from the artifacts there are: fingerprints, and the unit set."""
+    """What follows from the artifacts there are: fingerprints, and the unit sets."""
     hashes = {name: entry["sha256"] for name, entry in artifacts.items()}
     known = {
         step.name: fingerprint(step, hashes)
@@ -127,7 +128,10 @@ def state_of(pipeline: Pipeline, artifacts: Mapping[str, FileEntry]) -> State:
     for step in pipeline.steps():
         if isinstance(step, MfccUnits) and step.name in known:
             unit_set = step.unit_set(hashes[step.uses[0]])
-    return State(artifacts=artifacts, fingerprints=known, unit_set=unit_set)
+    kept = tuple(
+        item for step in pipeline.steps() if isinstance(step, ImportUnits) for item in step.sets
+    )
+    return State(artifacts=artifacts, fingerprints=known, unit_set=unit_set, kept_sets=kept)
 
 
 def _parent_plan(request: Request, output: Store, parent: Manifest) -> Plan:

@@ -1,5 +1,6 @@
 """One accepted row as a sample: its KEY.json, its members and its index row."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -58,12 +59,17 @@ class Shipped(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """What ships of one row: ``record`` is KEY.json, ``turns`` the utterances behind it."""
+    """What ships of one row: ``record`` is KEY.json, ``turns`` the utterances behind it.
+
+    ``kept`` are the units that the source brought, of ``kept_sets``.
+    """
 
     key: str
     record: dict[str, Any]
     turns: list[dict[str, Any]]
     unit_set: UnitSet | None
+    kept: list[dict[str, Any]]
+    kept_sets: tuple[UnitSet, ...]
 
     def members(self) -> list[Member]:
         """The files in the order in which they stand in the tar."""
@@ -71,14 +77,12 @@ class Sample:
         for turn in self.turns:
             number, role = turn["turn"], turn["role"]
             found.append(Member(flac_suffix(number, role), turn["flac"]))
+            for unit_set in self.kept_sets:
+                for units in self.kept:
+                    if (units["turn"], units["set"]) == (number, unit_set.name):
+                        found += _unit_members(number, role, unit_set, units)
             if turn["codes"] is not None and self.unit_set is not None:
-                name = self.unit_set.name
-                dtype = SMALL if self.unit_set.codebook_size <= np.iinfo(SMALL).max else WIDE
-                codes = np.asarray([turn["codes"]], dtype)
-                found.append(Member(units_suffix(number, role, name), npy(codes)))
-                if turn["durations"] is not None:
-                    lengths = np.asarray(turn["durations"], WIDE)
-                    found.append(Member(durations_suffix(number, role, name), npy(lengths)))
+                found += _unit_members(number, role, self.unit_set, turn)
         return found
 
     def index_row(self, placed: Placed, shard: str) -> dict[str, Any]:
@@ -121,12 +125,29 @@ class Sample:
         }
 
 
+def _unit_members(
+    number: int, role: str, unit_set: UnitSet, units: Mapping[str, Any]
+) -> list[Member]:
+    dtype = SMALL if unit_set.codebook_size <= np.iinfo(SMALL).max else WIDE
+    codes = np.asarray([units["codes"]], dtype)
+    found = [Member(units_suffix(number, role, unit_set.name), npy(codes))]
+    if units["durations"] is not None:
+        lengths = np.asarray(units["durations"], WIDE)
+        found.append(Member(durations_suffix(number, role, unit_set.name), npy(lengths)))
+    return found
+
+
 def samples(
-    tables: Tables, split: str, unit_set: UnitSet | None, lineage: Mapping[str, str]
+    tables: Tables,
+    split: str,
+    unit_set: UnitSet | None,
+    kept_sets: tuple[UnitSet, ...],
+    lineage: Mapping[str, str],
 ) -> Iterator[Sample]:
     """The accepted rows of a split, in the order of the partition.
 
-    ``lineage`` maps the memo steps to their fingerprints.
+    ``unit_set`` is extracted here, ``kept_sets`` came with the source. ``lineage`` maps the memo
+    steps to their fingerprints.
     """
     conversations = tables[CONVERSATIONS]
     accepted = conversations.filter(
@@ -146,13 +167,43 @@ def samples(
     ]
     spans = _spans(tables[UTTERANCES].column("id").to_pylist())
     utterances = tables[UTTERANCES].select(TURN_COLUMNS)
+    wanted += [name for name in ("record", "kept_units") if name in accepted.column_names]
     for row in accepted.select(wanted).to_pylist():
         start, length = spans[row["id"]]
         kept = set(row["kept_turns"])
         turns = [
             turn for turn in utterances.slice(start, length).to_pylist() if turn["turn"] in kept
         ]
-        yield Sample(row["id"], _record(row, turns, unit_set, lineage), turns, unit_set)
+        record = _record(row, turns, unit_set, lineage)
+        units = row.get("kept_units") or []
+        for shown in record["turns"]:
+            for item in units:
+                if item["turn"] == shown["turn"]:
+                    sizes = {"frames": item["num_frames"], "units": len(item["codes"])}
+                    shown.setdefault("units", {})[item["set"]] = sizes
+        before = row.get("record")
+        if before is not None:
+            record = _continued(json.loads(before), record, unit_set)
+        yield Sample(row["id"], record, turns, unit_set, units, kept_sets)
+
+
+def _continued(
+    before: dict[str, Any], record: dict[str, Any], unit_set: UnitSet | None
+) -> dict[str, Any]:
+    """KEY.json of a sample that was one before: all that it said, and what is new.
+
+    The lineage of its audio and older units stays; the new set's is under "units:" and its name.
+    """
+    lineage = dict(record["lineage"])
+    if unit_set is not None and "units" in lineage:
+        lineage[f"units:{unit_set.name}"] = lineage.pop("units")
+    dropped = [item for item in record["dropped"] if item not in before["dropped"]]
+    return {
+        **before,
+        **record,
+        "dropped": [*before["dropped"], *dropped],
+        "lineage": {**before["lineage"], **lineage},
+    }
 
 
 def _spans(ids: list[str]) -> dict[str, tuple[int, int]]:

@@ -52,6 +52,7 @@ class State:
     artifacts: Mapping[str, FileEntry]
     fingerprints: Mapping[str, str]
     unit_set: UnitSet | None = None
+    kept_sets: tuple[UnitSet, ...] = ()  # that the source brings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,7 +266,8 @@ class Worker:
                 for step in self.job.pipeline.memo_steps()
             }
             tables, _ = self._evaluate(evaluator, partition, None, Watch(), ids)
-            made = samples(tables, task.shard.split, task.state.unit_set, lineage)
+            sets = (task.state.unit_set, task.state.kept_sets)
+            made = samples(tables, task.shard.split, *sets, lineage)
             del tables
         place = {key: number for number, key in enumerate(partition.ids)}
         yield from heapq.merge(copied, made, key=lambda sample: place[sample.key])

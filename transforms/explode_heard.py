@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from schemas.columns import field
 from schemas.conversation import CONVERSATION
-from schemas.utterance import MEASURES, TAKEN, UTTERANCE, VOICE, Measure
+from schemas.utterance import MEASURES, UTTERANCE, VOICE, taken
 from transforms.explode import ExplodeTurns, explode
 from transforms.step import Artifacts, BatchFn, Explode, Step, TableName
 
@@ -46,16 +46,9 @@ class ExplodeHeard(Explode):
 
 def _recorded(turn: dict[str, Any]) -> dict[str, Any]:
     """Voice and measures of a turn of KEY.json; empty for audio that no corpus has known."""
-    measures: list[Measure] = [
-        *(
-            {"name": name, "value": value, "status": TAKEN}
-            for name, value in turn.get("measures", {}).items()
-        ),
-        *(
-            {"name": name, "value": None, "status": status}
-            for name, status in turn.get("measures_not_taken", {}).items()
-        ),
-    ]
+    measures = [taken(name, value) for name, value in turn.get("measures", {}).items()]
+    for name, status in turn.get("measures_not_taken", {}).items():
+        measures.append({"name": name, "value": None, "status": status})
     return {
         "voice": turn.get("voice", ""),
         "speaker_id": turn.get("speaker_id", ""),

@@ -81,7 +81,7 @@ class ImportUnits(Step):
                 if units is None:
                     raise RowError(
                         f"{who} are missing; wanted units for every turn of "
-                        f"{', '.join(contract.roles)}; complete the source, or leave out source.units"
+                        f"{', '.join(contract.roles)}; complete them, or leave out source.units"
                     )
                 if spoken["sample_rate_hz"] != contract.sample_rate_hz:
                     raise RowError(

@@ -110,10 +110,10 @@ def adapt_tar_sample(
 def _numbered(files: Mapping[str, bytes], record: Mapping[str, object]) -> list[Turn]:
     texts = _texts(record)
     places: dict[int, tuple[str, str | None]] = {n: (role, None) for n, (role, _) in texts.items()}
-    for suffix in files:
-        match = _TURN.fullmatch(suffix)
+    for name in files:
+        match = _TURN.fullmatch(name)
         if match:
-            places[int(match[1])] = (match[2].lower(), suffix)
+            places[int(match[1])] = (match[2].lower(), name)
     if not any(suffix for _, suffix in places.values()):
         malformed(
             "webdataset",
@@ -124,9 +124,9 @@ def _numbered(files: Mapping[str, bytes], record: Mapping[str, object]) -> list[
     turns = []
     for number, (role, suffix) in sorted(places.items()):
         text = texts.get(number, ("", ""))[1]
-        name = f"{number:02d}.{role}.txt"
-        if name in files:
-            text = _text(files[name], name)
+        said = f"{number:02d}.{role}.txt"
+        if said in files:
+            text = _text(files[said], said)
         audio = None if suffix is None else files[suffix]
         turns.append(heard(role, text, audio, f"member {suffix}"))
     return turns
