@@ -15,6 +15,7 @@ from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.probe import check_conditional_puts
 from pipelines.request import prepare
 from pipelines.task import Job
 from schemas.canonical import pretty_json
@@ -49,6 +50,7 @@ def build_job(
         store = open_store(request.output)
         pointer = read_pointer(store)
         view.stage("plan", 1)
+        check_conditional_puts(open_store(request.output))
         planned = prepare(request)
         view.finished()
         workers = _workers(job)

@@ -9,6 +9,7 @@ from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
+from jobs.storage import store_address
 from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
@@ -93,18 +94,23 @@ def request_of(
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
+    output = store_address(job.output.uri, job.output.store)
+    work = output.below("work")
+    if job.output.work is not None:
+        work = store_address(job.output.work, job.output.store)
     source = SourceSettings(
         path=source_place(job.source.path, folder),
         adapter=job.source.adapter,
         name=job.source.name,
         license=job.source.license,
         lang=job.source.lang,
+        options=store_address(job.source.path, job.source.store).options,
     )
     return Request(
         pipeline=pipeline_of(job, bank, backends),
         rows=lambda: read_source(source, limit),
-        output=job.output.uri,
-        work=job.output.work or f"{job.output.uri}/work",
+        output=output,
+        work=work,
         settings=manifest_settings(job, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
@@ -118,7 +124,8 @@ def request_of(
 def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
-    settings["source"].pop("path")
+    for name in ("path", "store"):
+        settings["source"].pop(name)
     settings["voices"] = [asdict(voice) for voice in bank.voices]
     return settings
 

@@ -7,6 +7,7 @@ from jobs.settings_heard import CheckJob, HeardSource, RetokenizeJob
 from jobs.sources.open import AUDIO_LAYOUTS
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
+from jobs.storage import store_address
 from pipelines.check import CheckRecipe, check
 from pipelines.graph import Pipeline
 from pipelines.request import Request
@@ -33,22 +34,27 @@ def heard_request(
     """The request that a job makes. Raises SettingsError, DamageError, ConflictError."""
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
+    output = store_address(job.output.uri, job.output.store)
+    work = output.below("work")
+    if job.output.work is not None:
+        work = store_address(job.output.work, job.output.store)
     place = source_place(job.source.path, folder)
     corpus = None
     if job.source.adapter == "voxmill":
-        corpus = chosen_snapshot(open_store(str(place)), job.source.version)
-        if open_store(job.output.uri).uri == open_store(str(place)).uri:
+        there = open_store(store_address(str(place), job.source.store))
+        if open_store(output).uri == there.uri:
             raise ConflictError(
                 f"output {job.output.uri}: it is the source; give another, which then has the same "
                 "samples under the same keys"
             )
+        corpus = chosen_snapshot(there, job.source.version)
     source = _source(job, place, folder, corpus)
     settings = heard_settings(job, corpus)
     return Request(
         pipeline=heard_pipeline(job, settings),
         rows=lambda: read_source(source, limit),
-        output=job.output.uri,
-        work=job.output.work or f"{job.output.uri}/work",
+        output=output,
+        work=work,
         settings=settings,
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=_eval_share(job, corpus),
@@ -94,8 +100,8 @@ def heard_pipeline(job: RetokenizeJob | CheckJob, settings: dict[str, Any]) -> P
 def heard_settings(job: RetokenizeJob | CheckJob, corpus: Manifest | None) -> dict[str, Any]:
     """What the manifest keeps: no path, the source's snapshot, and the unit sets it brings."""
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
-    settings["source"].pop("path")
-    settings["source"].pop("audio_folder", None)
+    for name in ("path", "store", "audio_folder"):
+        settings["source"].pop(name, None)
     if corpus is not None:
         settings["source"]["snapshot"] = {
             "version": corpus["version"],
@@ -126,6 +132,7 @@ def _source(
     job: RetokenizeJob | CheckJob, place: Path | str, folder: Path, corpus: Manifest | None
 ) -> SourceSettings:
     source = job.source
+    options = store_address(str(place), source.store).options
     if isinstance(source, HeardSource):
         if source.adapter not in AUDIO_LAYOUTS and source.adapter != "messages":
             raise SettingsError(
@@ -147,6 +154,7 @@ def _source(
             columns=source.columns.model_dump(),
             audio_folder=audio,
             unit_set=None if source.units is None else source.units.unit_set(),
+            options=options,
         )
     return SourceSettings(
         path=place,
@@ -154,6 +162,7 @@ def _source(
         name="unnamed",
         license="unknown",
         version=None if corpus is None else corpus["version"],
+        options=options,
     )
 
 

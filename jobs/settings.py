@@ -25,6 +25,19 @@ class PerLang(BaseModel):
         return tuple(sorted({"default": self.default, **self.__pydantic_extra__}.items()))
 
 
+class StoreSettings(_Model):
+    """How an object store is reached: schemas/address.py says what each means. No secrets."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    virtual_hosted: bool | None = None
+    allow_http: bool | None = None
+    anonymous: bool = False
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    retry_s: Annotated[float, Field(ge=0)] = 120.0
+
+
 class Source(_Model):
     """Where rows come from. ``path`` is relative to the job file."""
 
@@ -33,6 +46,7 @@ class Source(_Model):
     name: str
     license: str = "unknown"
     lang: str = "auto"
+    store: StoreSettings = StoreSettings()  # of an address
 
 
 class Output(_Model):
@@ -40,6 +54,7 @@ class Output(_Model):
 
     uri: str | None = None
     work: str | None = None  # where memo packs live; None: work/ inside the output
+    store: StoreSettings = StoreSettings()  # of both
     same_lineage: bool = False  # accept a source that shares almost no row with the corpus
 
 

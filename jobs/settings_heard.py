@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from jobs.settings import BaseJob, Count, Dedup, Fraction, Gate, Limits, Role, Splits, Units, _Model
+from jobs.settings import (
+    BaseJob,
+    Count,
+    Dedup,
+    Gate,
+    Limits,
+    Role,
+    Splits,
+    StoreSettings,
+    Units,
+    _Model,
+)
 from schemas.unitset import Collapse, UnitSet
 
 
@@ -65,6 +76,7 @@ class HeardSource(_Model):
     columns: Columns = Columns()  # of an audio Parquet
     audio_folder: str | None = None  # to which paths in rows are relative; None: the rows' folder
     units: ImportedSet | None = None  # None: units that rows bring are not carried
+    store: StoreSettings = StoreSettings()  # of an address
 
 
 class CorpusSource(_Model):
@@ -73,6 +85,7 @@ class CorpusSource(_Model):
     path: str
     adapter: Literal["voxmill"] = "voxmill"
     version: Count | None = None
+    store: StoreSettings = StoreSettings()  # of an address
 
 
 class Audio(_Model):
@@ -108,6 +121,3 @@ class CheckJob(BaseJob):
         if self.source.members is not None and self.source.adapter != "webdataset":
             raise ValueError("source.members are of adapter webdataset; remove them")
         return self
-
-
-__all__ = ["CheckJob", "Fraction", "RetokenizeJob"]

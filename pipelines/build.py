@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.carry import Carry
-from pipelines.commit import Commit, claim, commit_path, is_whole, read_commit
+from pipelines.commit import Commit, Lost, claim, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
 from pipelines.increment import carry_of
+from pipelines.lease import holding
 from pipelines.memo import unpack
 from pipelines.outcome import each_outcome
 from pipelines.plan import PlannedShard, write_plan
@@ -49,7 +50,8 @@ class Result:
 
     ``busy_s`` is what workers spent in a step, summed over workers; ``stage_s`` is wall time.
     ``exhibits`` are the utterances of a few rows that were spoken and then rejected: id, turn,
-    role, spoken_text, voice, flac, codes, measures.
+    role, spoken_text, voice, flac, codes, measures. ``lost`` are shards that this run made
+    otherwise than the one that was committed first.
     """
 
     manifest: Manifest
@@ -61,6 +63,7 @@ class Result:
     wall_s: float
     exhibits: list[dict[str, Any]] = field(default_factory=list)
     carried: int = 0  # rows whose verdict and sample are the parent's, taken as they stand
+    lost: list[Lost] = field(default_factory=list)
 
 
 @dataclass
@@ -75,6 +78,7 @@ class _Run:
     computed: dict[str, int] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
     stage_s: dict[str, float] = field(default_factory=dict)
+    lost: list[Lost] = field(default_factory=list)
 
     @property
     def state(self) -> State:
@@ -129,7 +133,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
             )
         for damage in damaged:
             listener.note(f"{damage.path}: {damage.problem}; it is computed again")
-    write_plan(output, planned.plan)
+    plan = write_plan(output, planned.plan)
     carry = carry_of(planned, planned.before, output)
     job = Job(
         pipeline=request.pipeline,
@@ -141,14 +145,15 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         environment=environment(),
         carry=carry,
     )
-    engine = start(job)
-    try:
-        run = _Run(planned, engine, listener, _whole_pins(output, planned), carry)
-        manifest = _run(run, output, open_store(request.work))
-        exhibits = _exhibits(run, output, open_store(request.work), manifest)
-    finally:
-        engine.close()
-        _sweep(open_store(request.work), job.scratch)
+    with holding(output, job.build_id, job.scratch, plan, planned.pins):
+        engine = start(job)
+        try:
+            run = _Run(planned, engine, listener, _whole_pins(output, planned), carry)
+            manifest = _run(run, output, open_store(request.work))
+            exhibits = _exhibits(run, output, open_store(request.work), manifest)
+        finally:
+            engine.close()
+            _sweep(open_store(request.work), job.scratch)
     computed = {name: run.computed.get(name, 0) for name in memo}
     return Result(
         manifest=manifest,
@@ -160,14 +165,14 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         wall_s=time.monotonic() - began,
         exhibits=exhibits,
         carried=sum(len(ids) for _, ids in run.carried()),
+        lost=run.lost,
     )
 
 
 def _sweep(work: Store, scratch: str) -> None:
     """Remove what only this run needed; a store that cannot is not worth a second error."""
     with contextlib.suppress(StoreError):
-        for path in work.list(scratch):
-            work.delete(path)
+        work.delete_many(work.list(scratch))
 
 
 def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list[dict[str, Any]]:
@@ -258,6 +263,7 @@ def _assemble(run: _Run, output: Store) -> list[Commit]:
         tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members))
     receipts = run.stage("shards", tasks, len(tasks))
     commits += [receipt["commit"] for receipt in receipts]
+    run.lost += [receipt["lost"] for receipt in receipts if receipt["lost"] is not None]
     return sorted(commits, key=lambda commit: commit["planned"])
 
 

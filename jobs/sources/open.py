@@ -30,24 +30,24 @@ def open_source(settings: SourceSettings) -> Opened:
     """The raw rows, lazily, and their adapter. Raises SettingsError for an unknown adapter."""
     path, unit_set = settings.path, settings.unit_set
     if settings.adapter == "voxmill":
-        store = open_store(str(path))
+        store = open_store(settings.at(path))
         return read_corpus(store, chosen_snapshot(store, settings.version)), adapt_sample
     if settings.adapter == "webdataset":
-        rows = read_tars(stored_files(path, EXTENSIONS))
+        rows = read_tars(stored_files(path, EXTENSIONS, settings.options))
         return rows, lambda value, defaults: adapt_tar_sample(
             value, defaults, settings.members, unit_set
         )
     if settings.adapter == "llama_omni":
-        folder = AudioFolder(settings.audio_folder or _folder_of(path))
-        return read_raw(path), lambda value, defaults: adapt_llama_omni(
+        folder = AudioFolder(settings.at(settings.audio_folder or _folder_of(path)))
+        return read_raw(path, settings.options), lambda value, defaults: adapt_llama_omni(
             value, defaults, folder, unit_set
         )
     if settings.adapter == "s2s_parquet":
-        folder = AudioFolder(settings.audio_folder or _folder_of(path))
-        return read_rounds(read_raw(path), settings.columns), lambda value, defaults: adapt_rounds(
-            value, defaults, settings.columns, folder, unit_set
-        )
-    return read_raw(path), get_adapter(settings.adapter, AUDIO_LAYOUTS)
+        folder = AudioFolder(settings.at(settings.audio_folder or _folder_of(path)))
+        return read_rounds(
+            read_raw(path, settings.options), settings.columns
+        ), lambda value, defaults: adapt_rounds(value, defaults, settings.columns, folder, unit_set)
+    return read_raw(path, settings.options), get_adapter(settings.adapter, AUDIO_LAYOUTS)
 
 
 def _folder_of(path: Path | str) -> str:

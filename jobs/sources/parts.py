@@ -8,7 +8,7 @@ from typing import Any, Final
 from jobs.sources.fields import echo, malformed, shown
 from schemas.conversation import ImportedUnits, Turn
 from schemas.errors import StoreError
-from schemas.store import Store, open_store
+from schemas.store import Store, StoreAddress, open_store
 from schemas.unitset import UnitSet
 
 MAX_UNIT: Final = 2**31 - 1
@@ -20,7 +20,12 @@ _BETWEEN: Final = re.compile(r"[\s,<>|\[\]]*")
 class AudioFolder:
     """A folder, or a place in a bucket, to which the paths in rows are relative."""
 
-    place: str
+    address: StoreAddress
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return self.address.uri
 
     def read(self, path: str, who: str) -> bytes:
         """A file's bytes. Raises MalformedRow for a path that leaves the folder, or no file."""
@@ -43,7 +48,7 @@ class AudioFolder:
             )
 
     def _store(self) -> Store:
-        return open_store(self.place)
+        return open_store(self.address)
 
 
 def heard(

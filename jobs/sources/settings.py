@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from schemas.store import StoreAddress, StoreOptions
 from schemas.unitset import UnitSet
 
 AUTO_LANG: Final = "auto"
@@ -33,3 +34,8 @@ class SourceSettings:
     columns: Mapping[str, str] = field(default_factory=dict)
     audio_folder: str | None = None
     unit_set: UnitSet | None = None
+    options: StoreOptions = field(default_factory=StoreOptions)  # how a bucket is reached
+
+    def at(self, place: str | Path) -> StoreAddress:
+        """A place in the same store as the source."""
+        return StoreAddress(str(place), self.options)

@@ -10,12 +10,13 @@ from typing import Final
 
 from jobs.sources.raw import source_error
 from schemas.errors import StoreError
-from schemas.store import Store, open_store
+from schemas.store import Store, StoreAddress, StoreOptions, open_store
 
 _BLOCK_BYTES: Final = 4 << 20
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _SPAN: Final = re.compile(r"(\d+)\.\.(\d+)")
 _MOST_FILES: Final = 1_000_000
+NO_OPTIONS: Final = StoreOptions()
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ class _Ranges(io.RawIOBase):
         return length
 
 
-def stored_files(location: str | Path, extensions: Sequence[str]) -> Iterator[StoredFile]:
+def stored_files(
+    location: str | Path, extensions: Sequence[str], options: StoreOptions = NO_OPTIONS
+) -> Iterator[StoredFile]:
     """The files that a path or an address means, sorted by name.
 
     It is a file, a folder (with all that is below it), or a pattern with braces such as
@@ -71,13 +74,14 @@ def stored_files(location: str | Path, extensions: Sequence[str]) -> Iterator[St
     for place in expand_braces(text):
         if place.lower().endswith(tuple(extensions)):
             folder, _, name = place.rpartition("/")
-            store = open_store(folder or ("/" if place.startswith("/") else "."))
+            root = "/" if place.startswith("/") else "."
+            store = open_store(StoreAddress(folder or root, options))
             size = _size(store, name, place)
             if size is None:
                 raise source_error(place, "no such file", "a file", "check the path")
             found.append(StoredFile(store, name, name, size))
         else:
-            found += _folder(place, extensions)
+            found += _folder(StoreAddress(place, options), extensions)
     return iter(sorted(found, key=lambda file: (file.name, file.store.uri)))
 
 
@@ -106,8 +110,8 @@ def _choices(inside: str, text: str) -> list[str]:
     return [f"{number:0{len(span[1])}d}" for number in range(first, last + 1)]
 
 
-def _folder(place: str, extensions: Sequence[str]) -> list[StoredFile]:
-    store = open_store(place)
+def _folder(address: StoreAddress, extensions: Sequence[str]) -> list[StoredFile]:
+    store, place = open_store(address), address.uri
     names = [name for name in store.list("") if name.lower().endswith(tuple(extensions))]
     shown = [name for name in names if not any(p.startswith(".") for p in name.split("/"))]
     if not shown:
