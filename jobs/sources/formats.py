@@ -71,12 +71,15 @@ def _open(path: Path | StoredFile, name: str) -> Iterator[io.BufferedReader]:
     """The file's bytes, decompressed; what goes wrong while it is open becomes a SourceError."""
     with _reading(name):
         kind = Path(name).suffix.lower()
-        plain: Any = path.open("rb", buffering=0) if isinstance(path, Path) else path.open()
-        stream = plain  # gzip's, pyarrow's and the plain file share no type
+        stream: Any  # gzip's, pyarrow's and the plain file share no type
         if kind == ".gz":
+            plain = path if isinstance(path, Path) else path.open()
             stream = gzip.open(plain, "rb")  # noqa: SIM115 - closed with the reader around it
         elif kind == ".zst":
-            stream = pa.CompressedInputStream(pa.PythonFile(plain, mode="r"), "zstd")
+            file = str(path) if isinstance(path, Path) else pa.PythonFile(path.open(), mode="r")
+            stream = pa.input_stream(file, compression="zstd")
+        else:
+            stream = path.open("rb", buffering=0) if isinstance(path, Path) else path.open()
         with io.BufferedReader(stream, _BUFFER_BYTES) as reader:
             yield reader
 
