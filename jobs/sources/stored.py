@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from jobs.sources.raw import source_error
-from schemas.errors import StoreError
+from schemas.errors import SettingsError, SourceError, StoreError
 from schemas.store import Store, StoreAddress, StoreOptions, open_store
 
 _BLOCK_BYTES: Final = 4 << 20
@@ -75,7 +75,7 @@ def stored_files(
         if place.lower().endswith(tuple(extensions)):
             folder, _, name = place.rpartition("/")
             root = "/" if place.startswith("/") else "."
-            store = open_store(StoreAddress(folder or root, options))
+            store = _opened(StoreAddress(folder or root, options), place)
             size = _size(store, name, place)
             if size is None:
                 raise source_error(place, "no such file", "a file", "check the path")
@@ -111,13 +111,21 @@ def _choices(inside: str, text: str) -> list[str]:
 
 
 def _folder(address: StoreAddress, extensions: Sequence[str]) -> list[StoredFile]:
-    store, place = open_store(address), address.uri
+    place = address.uri
+    store = _opened(address, place)
     names = [name for name in store.list("") if name.lower().endswith(tuple(extensions))]
     shown = [name for name in names if not any(p.startswith(".") for p in name.split("/"))]
     if not shown:
         wanted = "a file or folder of " + " ".join(extensions)
         raise source_error(place, "no file of a known kind there", wanted, "check the path")
     return [StoredFile(store, name, name, store.size(name) or 0) for name in shown]
+
+
+def _opened(address: StoreAddress, place: str) -> Store:
+    try:
+        return open_store(address)
+    except SettingsError as error:
+        raise SourceError(f"source {place}: {str(error).partition(': ')[2]}") from error
 
 
 def _size(store: Store, name: str, place: str) -> int | None:
