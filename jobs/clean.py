@@ -13,12 +13,17 @@ SHOWN = 20
 
 
 def clean(
-    place: StoreAddress, work: StoreAddress | None, grace: str, *, dry_run: bool
+    place: StoreAddress,
+    work: StoreAddress | None,
+    grace: str,
+    *,
+    dry_run: bool,
+    none_running: bool = False,
 ) -> tuple[str, dict[str, Any]]:
     """Remove the garbage of a corpus, or only tell it; text for people, figures for programs."""
     grace_s = seconds(grace)
     output = open_store(place)
-    found = find_garbage(output, grace_s)
+    found = find_garbage(output, grace_s, none_running=none_running)
     scratch = find_scratch(open_store(work or place.below("work")), grace_s, found.running)
     if work is None:  # inside the output, whose unfinished things were listed with it
         scratch = Found(
@@ -28,7 +33,7 @@ def clean(
         )
     if not dry_run:
         for part in (scratch, found):
-            remove(part, output)
+            remove(part, output, none_running=none_running)
     return _told(found, scratch, grace, dry_run), _figures(found, scratch, dry_run)
 
 
@@ -54,7 +59,10 @@ def _told(found: Found, scratch: Found, grace: str, dry_run: bool) -> str:
     kinds = Counter(item.why for item in garbage)
     lines += [f"  {count} x {why}" for why, count in kinds.most_common()]
     if found.running:
-        lines.append(f"  {len(found.running)} builds are running: what they need was left alone")
+        lines.append(
+            f"  {len(found.running)} builds show signs of life: what they need was left alone (if "
+            "they were killed just now, wait 5 minutes, or give --none-running)"
+        )
     if not garbage:
         lines.append(f"  nothing is older than {grace} that no snapshot names")
     lines += [

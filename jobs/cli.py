@@ -128,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="leave alone what is younger: 90m, 24h, 7d (default: 24h)",
     )
+    clean.add_argument(
+        "--none-running",
+        action="store_true",
+        help="no build is running, whatever signs of life of the last minutes say",
+    )
     clean.add_argument("--dry-run", action="store_true", help="tell it and remove nothing")
     clean.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
     _store_options(clean)
@@ -261,7 +266,13 @@ def _clean(options: argparse.Namespace) -> int:
 
     place = corpus_address(options.uri, options.store)
     work = corpus_address(options.work, options.store) if options.work else None
-    text, figures = clean(place, work, options.grace, dry_run=options.dry_run)
+    text, figures = clean(
+        place,
+        work,
+        options.grace,
+        dry_run=options.dry_run,
+        none_running=options.none_running,
+    )
     (sys.stderr if options.json else sys.stdout).write(text + "\n")
     if options.json:
         print(json.dumps(figures))

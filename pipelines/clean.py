@@ -55,19 +55,21 @@ class Found:
     not_looked: str = ""
 
 
-def find_garbage(output: Store, grace_s: float) -> Found:
+def find_garbage(output: Store, grace_s: float, *, none_running: bool = False) -> Found:
     """The garbage of a corpus that is older than ``grace_s``. Nothing is removed.
 
+    ``none_running`` takes every sign of life for that of a build that was just killed.
     Raises DamageError if a snapshot or its plan cannot be read: what it names is not known then.
     """
     now_s = probe.clock_s(output)
-    running = [item for item in leases(output) if now_s - item.seen_s <= LIVE_S]
+    running = [] if none_running else live(output, now_s)
     since_s = min((item.started_s for item in running), default=float("inf")) - _SKEW_S
     keep, builds = _named(output, [read_snapshot(output, number) for number in versions(output)])
     for item in running:
         keep |= _of_build(output, item)
         builds.add(item.build_id)
     found = []
+    keep |= {item.path for item in running}
     for meta, why in _candidates(output):
         kept = meta.path in keep or meta.path.split("/")[1] in builds
         if not kept and now_s - meta.modified_s >= grace_s and meta.modified_s < since_s:
@@ -92,12 +94,16 @@ def find_scratch(work: Store, grace_s: float, running: Iterable[Lease]) -> Found
     return Found(work, found + unfinished, list(running), not_looked)
 
 
-def remove(found: Found, output: Store) -> None:
+def live(output: Store, now_s: float) -> list[Lease]:
+    """The builds that have shown a sign of life in the last minutes."""
+    return [item for item in leases(output) if now_s - item.seen_s <= LIVE_S]
+
+
+def remove(found: Found, output: Store, *, none_running: bool = False) -> None:
     """Remove what was found. Raises ConflictError if a build has started since."""
     known = {item.path for item in found.running}
-    new = [item for item in leases(output) if item.path not in known]
-    now_s = probe.clock_s(output)
-    if any(now_s - item.seen_s <= LIVE_S for item in new):
+    new = [] if none_running else live(output, probe.clock_s(output))
+    if any(item.path not in known for item in new):
         raise ConflictError(
             f"{output.uri}: a build has started since this look began; run the same command again"
         )

@@ -5,6 +5,7 @@ from typing import Final
 
 from schemas.errors import StoreError
 
+LATER: Final = "run the same command again: finished work is kept"
 # Codes in the body of an answer, or words of the client, and what helps. The first that fits.
 _CURES: Final = (
     (
@@ -33,6 +34,11 @@ _CURES: Final = (
         "then run the same command again: finished work is kept",
     ),
     (
+        "non-partial response",
+        "this server, or a proxy before it, ignores Range and sent the whole object; its bytes are "
+        "not used. Correct output.store.endpoint, or use a server that knows ranges",
+    ),
+    (
         "PermanentRedirect|IllegalLocationConstraint|301 Moved",
         "the bucket is in another region; set output.store.region or AWS_REGION",
     ),
@@ -51,6 +57,15 @@ _CURES: Final = (
         "AWS_PROFILE, or run where a role is attached",
     ),
     (
+        "ConditionalRequestConflict",
+        "another writer kept this object busy; " + LATER,
+    ),
+    (
+        "error decoding response body|end of file before message length|IncompleteBody",
+        "answers break off on the way; look at the network and at any proxy before the store, then "
+        + LATER,
+    ),
+    (
         "SlowDown|Service Unavailable|TooManyRequests|429 Too",
         "the store asks to slow down and went on asking; run the same command again later, or "
         "with fewer --workers: finished work is kept",
@@ -60,9 +75,8 @@ _CURES: Final = (
         "the store did not answer in time; try again, or raise output.store.timeout_s",
     ),
 )
-LATER: Final = "run the same command again: finished work is kept"
 # What no repetition cures: the rest (5xx, resets, cut bodies, timeouts) is tried again.
-_FINAL: Final = re.compile("|".join(pattern for pattern, _ in _CURES[:7]))
+_FINAL: Final = re.compile("|".join(pattern for pattern, _ in _CURES[:8]))
 _URL: Final = re.compile(r"(https?://)[^\s/@]*@|\?[^\s|]*")
 
 
