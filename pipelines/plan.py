@@ -157,11 +157,11 @@ def make_plan(
     )
     with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
         count = spool(rows, Path(folder))
-        present = _present(Path(folder), parent) if parent else set()
-        if known and not same_lineage and len(present) < MIN_OVERLAP * min(len(known), count):
+        present, familiar = _present(Path(folder), parent) if parent else (set[str](), 0)
+        if known and not same_lineage and familiar < MIN_OVERLAP * min(len(known), count):
             raise ConflictError(
                 f"{store.uri} holds a corpus of another source: of its {len(known)} rows only "
-                f"{len(present)} are among the {count} that were read; choose another --output, "
+                f"{familiar} are among the {count} that were read; choose another --output, "
                 "or, if this is the same source after a large edit, --set output.same_lineage=true"
             )
         found: dict[str, list[dict[str, object]]] = {name: [] for name in lost}
@@ -192,14 +192,20 @@ def make_plan(
     return Plan(partitions, _shards(partitions, planned, target_bytes, eval_fraction))
 
 
-def _present(folder: Path, parent: Plan) -> set[str]:
-    """The ids of the parent's rows that are there, and say what they said."""
+def _present(folder: Path, parent: Plan) -> tuple[set[str], int]:
+    """The ids of the parent's rows that are there and say what they said; how many are there."""
     known = {
         key: content
         for item in parent.partitions
         for key, content in zip(item.ids, item.contents or [""] * len(item.ids), strict=True)
     }
-    return {row.key for row in sorted_rows(folder) if known.get(row.key) == row.content}
+    present: set[str] = set()
+    familiar = 0
+    for row in sorted_rows(folder):
+        familiar += row.key in known
+        if known.get(row.key) == row.content:
+            present.add(row.key)
+    return present, familiar
 
 
 def _planned(row: Spooled, folder: Path, born: int) -> dict[str, object]:
