@@ -152,9 +152,9 @@ def latest_snapshot(store: Store) -> Manifest | None:
 def within_limits(counts: Mapping[str, int], limits: Mapping[str, float]) -> bool:
     """Whether rows ended as a job's ``limits`` ask: few enough failed, enough accepted."""
     rows = max(counts["rows"], 1)
-    return counts["failed"] / rows <= limits.get("max_failed_fraction", 1.0) and counts[
-        "accepted"
-    ] / rows >= limits.get("min_accepted_fraction", 0.0)
+    failed, accepted = counts["failed"] / rows, counts["accepted"] / rows
+    few_failed = failed <= limits.get("max_failed_fraction", 1.0)
+    return few_failed and accepted >= limits.get("min_accepted_fraction", 0.0)
 
 
 def current_version(store: Store) -> int | None:
