@@ -61,7 +61,7 @@ _CURES: Final = (
         "another writer kept this object busy; " + LATER,
     ),
     (
-        "error decoding response body|end of file before message length|IncompleteBody",
+        "response body error|error decoding response body|before message length|IncompleteBody",
         "answers break off on the way; look at the network and at any proxy before the store, then "
         + LATER,
     ),

@@ -161,13 +161,11 @@ class ObjectStore:
     def scan(self, prefix: str) -> Iterator[ObjectMeta]:
         key = self._key(prefix) if prefix else self._prefix
 
-        def pages() -> list[Any]:
-            return [
-                item for page in obstore.list(self._client, prefix=key or None) for item in page
-            ]
+        def pages() -> list[ObjectMeta]:
+            found = obstore.list(self._client, prefix=key or None)
+            return [self._meta(item) for page in found for item in page]
 
-        for item in self._tried("list", prefix, pages):
-            yield self._meta(item)
+        yield from self._tried("list", prefix, pages)
 
     def delete(self, path: str) -> None:
         self.delete_many([path])

@@ -160,7 +160,7 @@ def cases() -> list[Case]:
         for operation in (GET, RANGE, RANGES, LIST)
     ]
     found += [Case(cutting(), GET, ALWAYS, "answers break off on the way")]
-    found += [Case(shortening(), RANGE, 1, "wanted 3000 bytes at 100|again")]
+    found += [Case(shortening(), RANGE, 1, "wanted .* bytes at .* the object ended after")]
     found += [Case(cutting_the_upload(), operation) for operation in (PUT, PUT_NEW, PUT_FILE, PART)]
     found += [
         Case(ignoring_range(), operation, ALWAYS, "ignores Range") for operation in (RANGE, RANGES)
@@ -195,7 +195,8 @@ def short() -> list[Case]:
     chosen: dict[tuple[str, str], list[Case]] = {}
     for case in cases():
         chosen.setdefault((case.fault.name, case.outcome), []).append(case)
-    return [group[number % len(group)] for number, group in enumerate(chosen.values())]
+    found = [group[number % len(group)] for number, group in enumerate(chosen.values())]
+    return [*found, Case(cutting(), LIST)]  # which the client itself does not ask for again
 
 
 def play(case: Case, proxy: Proxy, uri: str, folder: Path) -> str:

@@ -378,3 +378,26 @@ def test_clean_removes_temporary_files_and_open_uploads(
     client.create_multipart_upload(Bucket=name, Key="corpus/shards/train-000000-abc.tar")
     assert voxmill("clean", uri, "--grace", "0", "--json").last_json["removed"] == 1
     assert list(open_store(s3).unfinished()) == []
+
+
+def test_a_shard_that_vanishes_before_the_snapshot_is_told_and_not_published(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something else deletes in the output between the commits and the snapshot."""
+    from pipelines import publish
+
+    real = publish._write_outcomes
+    output = tmp_path / "out"
+
+    def delete_then_write(*arguments: Any) -> Any:
+        for path in output.glob("shards/train-*.tar"):
+            path.unlink()
+        return real(*arguments)
+
+    monkeypatch.setattr(publish, "_write_outcomes", delete_then_write)
+    done = build_here(reference.job, output)
+    assert done.code == 2
+    assert "committed, and no longer there as it was" in done.err
+    assert versions(open_store(str(output))) == []
+    monkeypatch.undo()
+    assert build_here(reference.job, output).last_json["identity"] == reference.line["identity"]
