@@ -198,9 +198,11 @@ def _continued(
     if unit_set is not None and "units" in lineage:
         lineage[f"units:{unit_set.name}"] = lineage.pop("units")
     dropped = [item for item in record["dropped"] if item not in before["dropped"]]
+    said = {turn["turn"]: turn for turn in before["turns"]}
     return {
         **before,
         **record,
+        "turns": [{**said.get(turn["turn"], {}), **turn} for turn in record["turns"]],
         "dropped": [*before["dropped"], *dropped],
         "lineage": {**before["lineage"], **lineage},
     }

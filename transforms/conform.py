@@ -87,6 +87,13 @@ class Conform(Step):
         )  # fmt: skip
 
 
+SAID = ("flac", "flac_sha256", "sample_rate_hz", "num_samples", "audio_provenance")
+# what only speech that was made here has to say: nothing
+UNSAID: dict[str, Any] = {
+    item.name: [] if pa.types.is_list(item.type) else "" for item in SPEECH if item.name not in SAID
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ship(Step):
     """The speech that ships: the source's own bytes where they conform, else the encoded ones."""
@@ -111,6 +118,7 @@ class Ship(Step):
                     "sample_rate_hz": row["heard_rate_hz"],
                     "num_samples": row["heard_samples"],
                     "audio_provenance": row["provenance"],
+                    **UNSAID,
                 }
                 for row in batch.to_pylist()
             ]
