@@ -18,7 +18,9 @@ from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.probe import check_conditional_puts
 from pipelines.request import prepare
 from pipelines.task import Job
+from schemas.address import scheme_of
 from schemas.canonical import pretty_json
+from schemas.errors import SettingsError
 from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
 
@@ -54,6 +56,11 @@ def build_job(
         planned = prepare(request)
         view.finished()
         workers = _workers(job)
+        if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
+            raise SettingsError(
+                "output memory://: it lives in one process, and workers are others; give "
+                "--workers 0, or another --output"
+            )
         result = build(planned, _starter(job, workers, view), view)
         moved = read_pointer(store) != pointer
         if (

@@ -31,6 +31,18 @@ def test_an_endpoint_that_says_http_is_taken_as_meant(monkeypatch: pytest.Monkey
     assert store_address("s3://b", StoreSettings(allow_http=False)).options.allow_http is False
 
 
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "ftp://x", "http://", "http://u:pw@x"])
+def test_an_endpoint_that_is_no_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    """The client would panic."""
+    for settings in (StoreSettings(endpoint=endpoint), StoreSettings()):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        with pytest.raises(SettingsError, match="wanted an address such as https://") as caught:
+            store_address("s3://b", settings)
+        assert "pw" not in str(caught.value)
+
+
 def test_keys_in_the_environment_stand_above_a_profile(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
