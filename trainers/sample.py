@@ -1,0 +1,165 @@
+"""A sample as a trainer meets it: verified bytes, and what is in them, decoded when asked for.
+
+Shapes: audio [N] int16, codes [nq, T], durations [T] in frames (see schemas/shard.py).
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.errors import DamageError
+from schemas.shard import BLOCK, durations_suffix, flac_suffix, read_npy, units_suffix
+
+_NAME, _SIZE, _PREFIX = slice(0, 100), slice(124, 136), slice(345, 500)
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Decoded sound: ``samples`` int16 [N], mono."""
+
+    samples: npt.NDArray[np.int16]
+    sample_rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One spoken turn of a sample, as KEY.json has it; sound and units are decoded when asked."""
+
+    members: Mapping[str, bytes]
+    turn: int
+    role: str
+    text: str
+    spoken_text: str
+    voice: str
+    speaker_id: str
+    duration_s: float
+    units: Mapping[str, Mapping[str, int]]  # per unit set: {"frames": ..., "units": ...}
+
+    def flac(self) -> bytes:
+        """The FLAC file."""
+        return self._member(flac_suffix(self.turn, self.role))
+
+    def audio(self) -> Audio:
+        """The decoded FLAC. Raises DamageError if it cannot be decoded."""
+        import soundfile  # not needed by trainers that read units alone
+
+        try:
+            samples, rate = soundfile.read(io.BytesIO(self.flac()), dtype="int16")
+        except soundfile.LibsndfileError as error:
+            raise DamageError(
+                f"turn {self.turn} ({self.role}): its FLAC cannot be decoded ({error}); build the "
+                "corpus again to recompute it"
+            ) from error
+        return Audio(samples, int(rate))
+
+    def codes(self, unit_set: str = "") -> npt.NDArray[np.generic]:
+        """The unit ids [nq, T] of a unit set; of the only one if none is named."""
+        return read_npy(self._member(units_suffix(self.turn, self.role, self._set(unit_set))))
+
+    def durations(self, unit_set: str = "") -> npt.NDArray[np.generic]:
+        """The run lengths [T] in frames, for unit sets whose runs are collapsed."""
+        return read_npy(self._member(durations_suffix(self.turn, self.role, self._set(unit_set))))
+
+    def _set(self, name: str) -> str:
+        if name in self.units or (not name and len(self.units) == 1):
+            return name or next(iter(self.units))
+        raise KeyError(
+            f"turn {self.turn} ({self.role}): asked for unit set {name!r}, it has "
+            f"{sorted(self.units)}; name one of these"
+        )
+
+    def _member(self, suffix: str) -> bytes:
+        if suffix not in self.members:
+            raise KeyError(f"no member {suffix!r}; the sample has {sorted(self.members)}")
+        return self.members[suffix]
+
+
+@dataclass(slots=True)
+class Sample:
+    """One sample of a corpus and its place in the order.
+
+    ``position`` counts the global order of an epoch from 0, over all ranks; a position belongs to
+    one sample whatever the number of ranks and workers. Durations and counts are the index's, so
+    that bucketing and packing need no decoding. ``padding`` marks a sample that is only there to
+    fill the last batch: it was, or will be, seen at another position of the same epoch.
+    """
+
+    corpus: str
+    epoch: int
+    position: int
+    data: bytes = field(repr=False)  # the sample's range of the tar, checked against the index
+    duration_s: float  # of all turns
+    user_s: float  # of the user's turns
+    num_units: int  # of all turns, after collapsing
+    num_frames: int  # of all turns that have units
+    padding: bool = False
+    _members: dict[str, bytes] | None = field(default=None, repr=False, compare=False)
+    _record: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def key(self) -> str:
+        """The sample's key, which is the id of the source row."""
+        return _header(self.data, 0)[0].split(".", 1)[0]
+
+    @property
+    def members(self) -> dict[str, bytes]:
+        """The files of the sample by suffix, such as ``json`` or ``00.user.flac``."""
+        if self._members is None:
+            self._members = split_members(self.data)
+        return self._members
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """KEY.json: texts, voices, measures and lineage of every turn."""
+        if self._record is None:
+            self._record = json.loads(self.members["json"])
+        return self._record
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The spoken turns in order."""
+        names = ("turn", "role", "text", "spoken_text", "voice", "speaker_id", "duration_s")
+        return [
+            Turn(self.members, **{name: item[name] for name in names}, units=item.get("units", {}))
+            for item in self.record["turns"]
+        ]
+
+    @property
+    def lang(self) -> str:
+        """ISO 639-1 code."""
+        return str(self.record["lang"])
+
+
+def split_members(data: bytes) -> dict[str, bytes]:
+    """The files of one sample's byte range, by suffix.
+
+    The range is checked already; this reads the headers of the USTAR format that
+    ``schemas.shard.ShardWriter`` writes, an order of magnitude faster than ``tarfile``.
+    """
+    members: dict[str, bytes] = {}
+    offset = 0
+    while offset < len(data):
+        name, size = _header(data, offset)
+        start = offset + BLOCK
+        members[name.split(".", 1)[1]] = data[start : start + size]
+        offset = start + size + -size % BLOCK
+    return members
+
+
+def _header(data: bytes, offset: int) -> tuple[str, int]:
+    """Name and size [bytes] of the member whose header starts at ``offset``."""
+    header = data[offset : offset + BLOCK]
+    try:
+        name = header[_NAME].rstrip(b"\0").decode("ascii")
+        prefix = header[_PREFIX].rstrip(b"\0").decode("ascii")
+        return (f"{prefix}/{name}" if prefix else name), int(header[_SIZE].rstrip(b" \0"), 8)
+    except ValueError as error:
+        raise DamageError(
+            f"no USTAR header at byte {offset} of a sample ({error}); run `voxmill verify` on the "
+            "corpus, its index and shard do not fit together"
+        ) from error
