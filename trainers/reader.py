@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from schemas.errors import DamageError, SettingsError, StoreError
+from schemas.store import StoreAddress
 from trainers.corpus import Corpus, open_snapshot
 from trainers.fetch import Fetcher, ReadSettings
 from trainers.order import OrderSettings, Remainder, default_lanes, lanes_of_rank
@@ -32,9 +33,12 @@ Batches = Generator[list[Sample], None, None]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A corpus of a run. ``weight`` is its share of the samples among several."""
+    """A corpus of a run. ``weight`` is its share of the samples among several.
 
-    uri: str
+    ``uri`` is a path or an address such as s3://bucket/corpus; a StoreAddress has options with it.
+    """
+
+    uri: str | StoreAddress
     weight: float = 1.0
     version: int | None = None
     split: str = "train"
@@ -68,7 +72,7 @@ class _Slot(NamedTuple):  # made for every sample: a dataclass would cost more t
 
 
 def open_reader(
-    source: str | Source | Sequence[Source],
+    source: str | StoreAddress | Source | Sequence[Source],
     *,
     batch_size: int,
     seed: int = 0,
@@ -85,7 +89,7 @@ def open_reader(
     Raises SourceError, SettingsError or DamageError before the first batch where something is
     wrong with the snapshot or the numbers.
     """
-    if isinstance(source, str):
+    if isinstance(source, str | StoreAddress):
         source = Source(uri=source)
     sources = [source] if isinstance(source, Source) else list(source)
     order = OrderSettings(
