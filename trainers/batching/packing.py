@@ -12,7 +12,7 @@ from schemas.errors import SettingsError
 Group = tuple[int, ...]  # places in the window, ascending
 
 
-def next_fit(costs: Sequence[int], limit: int) -> list[Group]:
+def next_fit(costs: Sequence[float], limit: int) -> list[Group]:
     """Packs of neighbors: a pack ends where the next sample would exceed ``limit`` tokens.
 
     This is VITA's packing. It keeps the order, and a sample above the limit has a pack to itself.
@@ -20,11 +20,11 @@ def next_fit(costs: Sequence[int], limit: int) -> list[Group]:
     check(costs, limit)
     packs: list[Group] = []
     pack: list[int] = []
-    used = 0
+    used = 0.0
     for place, cost in enumerate(costs):
         if pack and used + cost > limit:
             packs.append(tuple(pack))
-            pack, used = [], 0
+            pack, used = [], 0.0
         pack.append(place)
         used += cost
     if pack:
@@ -32,7 +32,7 @@ def next_fit(costs: Sequence[int], limit: int) -> list[Group]:
     return packs
 
 
-def best_fit(costs: Sequence[int], limit: int) -> list[Group]:
+def best_fit(costs: Sequence[float], limit: int) -> list[Group]:
     """Denser packs: the longest samples first, each into the fullest pack that it still fits.
 
     Best fit decreasing (Johnson 1973: at most 11/9 of the fewest packs, plus a constant). A sample
@@ -41,7 +41,7 @@ def best_fit(costs: Sequence[int], limit: int) -> list[Group]:
     """
     check(costs, limit)
     packs: list[list[int]] = []
-    room: list[tuple[int, int]] = []  # tokens left and number of each pack, sorted
+    room: list[tuple[float, int]] = []  # tokens left and number of each pack, sorted
     for place in sorted(range(len(costs)), key=lambda place: (-costs[place], place)):
         cost = costs[place]
         if cost > limit:
@@ -58,7 +58,7 @@ def best_fit(costs: Sequence[int], limit: int) -> list[Group]:
     return sorted(tuple(sorted(pack)) for pack in packs)
 
 
-def check(costs: Sequence[int], limit: int) -> None:
+def check(costs: Sequence[float], limit: int) -> None:
     """Raise SettingsError for a limit or a cost that no pack can hold to."""
     if limit < 1:
         raise SettingsError(f"a pack of {limit} tokens: wanted a limit of at least 1")
