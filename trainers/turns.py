@@ -1,8 +1,8 @@
 """The turns of a corpus as its index has them: texts and lengths, and no shard opened for them."""
 
-import io
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -25,9 +25,11 @@ def read_turns(corpus: Corpus, entry: ShardEntry) -> list[list[IndexedTurn]]:
     """The turns of each sample of a shard, in its order. Raises DamageError for a changed index."""
     file: FileEntry = {"name": f"index/{entry['index']}", "sha256": entry["index_sha256"]}
     names = [f"turns.list.element.{name}" for name in IndexedTurn._fields]
-    data = io.BytesIO(read_verified(corpus.store, file))
+    data = pa.BufferReader(read_verified(corpus.store, file))
     samples: list[list[IndexedTurn]] = []
-    for batch in pq.ParquetFile(data).iter_batches(columns=names, use_threads=False):
+    for batch in pq.ParquetFile(data, pre_buffer=False).iter_batches(
+        columns=names, use_threads=False
+    ):
         turns = batch.column("turns")
         fields = [turns.flatten().field(name).to_pylist() for name in IndexedTurn._fields]
         rows = [IndexedTurn(*values) for values in zip(*fields, strict=True)]

@@ -43,6 +43,12 @@ class ChatTokens:
     ) -> None:
         self._tokenizer, self._audio_tokens, self._per_turn = tokenizer, audio_tokens, per_turn
 
+    @property
+    def identity(self) -> str:
+        """What a run's state remembers: the tokenizer, the rule for audio, the cost of a turn."""
+        rule = getattr(self._audio_tokens, "__qualname__", repr(self._audio_tokens))
+        return f"chat_tokens/{self._tokenizer.sha256}/{rule}/{self._per_turn}"
+
     def __call__(self, turns: Sequence[IndexedTurn]) -> float:
         """The tokens of a sample."""
         return sum(self._per_turn + self._turn(turn) for turn in turns)
@@ -51,6 +57,14 @@ class ChatTokens:
         if turn.role == USER:
             return self._audio_tokens(turn.duration_s)
         return len(self._tokenizer.encode(turn.spoken_text))
+
+
+def cost_identity(cost: Cost) -> str:
+    """What a run's state remembers of a cost: its ``identity``, or the function's full name."""
+    found = getattr(cost, "identity", None)
+    if isinstance(found, str):
+        return found
+    return f"{cost.__module__}.{getattr(cost, '__qualname__', type(cost).__qualname__)}"
 
 
 class CostTable:
