@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,8 @@ from schemas.canonical import digest
 from schemas.errors import SourceError
 from schemas.snapshot import Manifest, ShardEntry, read_snapshot, versions
 from schemas.store import Store, open_store
-from trainers.fetch import Fetcher
-from trainers.index import IndexSlices
-from trainers.sample import Sample
+from trainers.fetch import Fetcher, ReadSettings
+from trainers.sample import Sample, sample_of
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Corpus:
     split: str
     shards: tuple[ShardEntry, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What a run's state is bound to."""
         return digest([[s["name"], s["samples"], s["sha256"]] for s in self.shards])
 
-    @property
+    @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
         """Samples per shard [num_shards]."""
         return np.array([entry["samples"] for entry in self.shards], np.int64)
@@ -44,16 +44,17 @@ class Corpus:
         """Samples of the split."""
         return int(self.counts.sum())
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self, reading: ReadSettings | None = None) -> Iterator[Sample]:
         """Every sample once, in canonical order: shard by shard, as they stand in the tars.
 
         Raises DamageError at the first sample whose bytes are not those that the index names.
         """
-        slices, fetcher = IndexSlices(self.store), Fetcher(self.store)
+        fetcher = Fetcher(self.store, reading)
         position = 0
         for entry in self.shards:
-            for row in slices.rows(entry):
-                yield fetcher.sample(entry, row, corpus=self.name, position=position)
+            for row in range(entry["samples"]):
+                data, values = fetcher.fetch(entry, row)
+                yield sample_of(self.name, 0, position, data, values)
                 position += 1
 
 

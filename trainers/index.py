@@ -1,6 +1,8 @@
 """Index slices: what a reader needs of a shard's index, as one small array."""
 
 import io
+import threading
+from collections import OrderedDict
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +15,9 @@ from schemas.canonical import sha256_hex
 from schemas.errors import DamageError
 from schemas.snapshot import ShardEntry
 from schemas.store import Store
+from trainers.cache import DiskCache
+from trainers.keylocks import KeyLocks
+from trainers.retry import with_retries
 
 ROW: Final = np.dtype(
     [
@@ -26,6 +31,8 @@ ROW: Final = np.dtype(
     ]
 )
 Rows = npt.NDArray[np.void]  # [samples] of ROW
+_ROW_FORMAT: Final = "rows1"  # raised with ROW
+MEMORY_BYTES: Final = 64 << 20
 _TURNS: Final = "turns.list.element"
 _COLUMNS: Final = [
     "offset",
@@ -37,13 +44,66 @@ _COLUMNS: Final = [
 
 
 class IndexSlices:
-    """Loads slices of the index, a shard's at a time."""
+    """Loads slices of the index when they are asked for, and keeps the latest in memory.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    A slice is a shard's: its Parquet file is read whole, checked and boiled down to ROW. With a
+    disk cache, the boiled down slice is kept there. Safe for several threads.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        cache: DiskCache | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+        retries: int = 1,
+    ) -> None:
+        self._store, self._cache, self._retries = store, cache, retries
+        self._memory_bytes = memory_bytes
+        self._kept: OrderedDict[str, Rows] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._loading = KeyLocks()
 
     def rows(self, entry: ShardEntry) -> Rows:
         """The rows of a shard, in its order. Raises DamageError for an index that changed."""
+        name = entry["index"]
+        rows = self._lookup(name)
+        if rows is None:
+            with self._loading.of(name):
+                rows = self._lookup(name)
+                if rows is None:
+                    rows = self._cached(entry)
+                    self._remember(name, rows)
+        return rows
+
+    def _lookup(self, name: str) -> Rows | None:
+        with self._lock:
+            rows = self._kept.get(name)
+            if rows is not None:
+                self._kept.move_to_end(name)
+            return rows
+
+    def _remember(self, name: str, rows: Rows) -> None:
+        with self._lock:
+            self._kept[name] = rows
+            self._bytes += rows.nbytes
+            while self._bytes > self._memory_bytes and len(self._kept) > 1:
+                _, old = self._kept.popitem(last=False)
+                self._bytes -= old.nbytes
+
+    def _cached(self, entry: ShardEntry) -> Rows:
+        if self._cache is None:
+            return with_retries(lambda _: self._load(entry), self._retries)
+        name = f"{entry['index_sha256']}.{_ROW_FORMAT}"
+        data = self._cache.kept(name)
+        if data is not None and len(data) == entry["samples"] * ROW.itemsize:
+            return np.frombuffer(data, ROW)
+        rows = with_retries(lambda _: self._load(entry), self._retries)
+        self._cache.keep(name, rows.tobytes())
+        return rows
+
+    def _load(self, entry: ShardEntry) -> Rows:
         path = f"index/{entry['index']}"
         data = self._store.get(path)
         if sha256_hex(data) != entry["index_sha256"]:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from schemas.errors import DamageError
 from schemas.shard import BLOCK, durations_suffix, flac_suffix, read_npy, units_suffix
 
-_NAME, _SIZE, _PREFIX = slice(0, 100), slice(124, 136), slice(345, 500)
+RowTuple = tuple[int, int, int, int, int, float, float]  # a row of trainers.index.ROW
+_NAME, _SIZE, _PREFIX = 100, 124, 345  # bytes into a USTAR header
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Sample:
     @property
     def key(self) -> str:
         """The sample's key, which is the id of the source row."""
-        return _header(self.data, 0)[0].split(".", 1)[0]
+        return _name(self.data, 0).partition(".")[0]
 
     @property
     def members(self) -> dict[str, bytes]:
@@ -135,31 +136,45 @@ class Sample:
         return str(self.record["lang"])
 
 
+def sample_of(
+    corpus: str,
+    epoch: int,
+    position: int,
+    data: bytes,
+    row: RowTuple,
+    padding: bool = False,
+) -> Sample:
+    """A sample from its checked bytes and its row of the index."""
+    _, _, _, num_units, num_frames, duration_s, user_s = row
+    return Sample(corpus, epoch, position, data, duration_s, user_s, num_units, num_frames, padding)
+
+
 def split_members(data: bytes) -> dict[str, bytes]:
     """The files of one sample's byte range, by suffix.
 
     The range is checked already; this reads the headers of the USTAR format that
-    ``schemas.shard.ShardWriter`` writes, an order of magnitude faster than ``tarfile``.
+    ``schemas.shard.ShardWriter`` writes, several times faster than ``tarfile``.
     """
     members: dict[str, bytes] = {}
-    offset = 0
-    while offset < len(data):
-        name, size = _header(data, offset)
+    skipped = len(_name(data, 0).partition(".")[0]) + 1  # the key, the same in every name
+    offset, end = 0, len(data)
+    while offset < end:
+        try:
+            suffix = data[offset + skipped : data.index(b"\0", offset, offset + _PREFIX)].decode()
+            size = int(data[offset + _SIZE : offset + _SIZE + 11], 8)
+            if data[offset + _PREFIX]:
+                raise ValueError("its path has a prefix")
+        except (ValueError, IndexError) as error:
+            raise DamageError(
+                f"no header of a shard at byte {offset} of a sample ({error}); run `voxmill "
+                "verify` on the corpus: its index and its shard do not fit together"
+            ) from error
         start = offset + BLOCK
-        members[name.split(".", 1)[1]] = data[start : start + size]
+        members[suffix] = data[start : start + size]
         offset = start + size + -size % BLOCK
     return members
 
 
-def _header(data: bytes, offset: int) -> tuple[str, int]:
-    """Name and size [bytes] of the member whose header starts at ``offset``."""
-    header = data[offset : offset + BLOCK]
-    try:
-        name = header[_NAME].rstrip(b"\0").decode("ascii")
-        prefix = header[_PREFIX].rstrip(b"\0").decode("ascii")
-        return (f"{prefix}/{name}" if prefix else name), int(header[_SIZE].rstrip(b" \0"), 8)
-    except ValueError as error:
-        raise DamageError(
-            f"no USTAR header at byte {offset} of a sample ({error}); run `voxmill verify` on the "
-            "corpus, its index and shard do not fit together"
-        ) from error
+def _name(data: bytes, offset: int) -> str:
+    """The name of the member whose header starts at ``offset``."""
+    return data[offset : offset + _NAME].partition(b"\0")[0].decode("ascii", "replace")

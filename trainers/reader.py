@@ -1,0 +1,255 @@
+"""The reader: batches of samples from one snapshot, or several by weights, resumable to the sample.
+
+reader = open_reader("corpus", batch_size=8, seed=7)
+for batch in reader:                 # the rest of the current epoch, a list of Samples each
+    ...
+state = reader.state_dict()          # the same on every rank; JSON; what was yielded counts
+"""
+
+import copy
+import logging
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.errors import DamageError, StoreError
+from trainers.corpus import Corpus, open_snapshot
+from trainers.fetch import Fetcher, ReadSettings
+from trainers.order import OrderSettings, Remainder, default_lanes, lanes_of_rank
+from trainers.prefetch import read_ahead
+from trainers.sample import Sample, sample_of
+from trainers.schedule import Mixture, Schedule, SingleCorpus
+from trainers.state import State, check_state, new_state
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A corpus of a run. ``weight`` is its share of the samples among several."""
+
+    uri: str
+    weight: float = 1.0
+    version: int | None = None
+    split: str = "train"
+    name: str = ""
+
+    def open(self) -> Corpus:
+        """Its shard table."""
+        return open_snapshot(self.uri, self.version, split=self.split, name=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A sample that could not be read and was passed over."""
+
+    corpus: str
+    epoch: int
+    position: int
+    shard: str
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    corpus: int
+    epoch: int
+    position: int
+    shard: int
+    row: int
+    padding: bool
+
+
+def open_reader(
+    source: str | Source | Sequence[Source],
+    *,
+    batch_size: int,
+    seed: int = 0,
+    shuffle: bool = True,
+    remainder: Remainder = "drop",
+    lanes: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    reading: ReadSettings | None = None,
+) -> "Reader":
+    """A reader of one corpus, or of several by their weights.
+
+    ``batch_size`` is global: each of ``world`` ranks reads batch_size / world samples a step.
+    Raises SourceError, SettingsError or DamageError before the first batch where something is
+    wrong with the snapshot or the numbers.
+    """
+    if isinstance(source, str):
+        source = Source(uri=source)
+    sources = [source] if isinstance(source, Source) else list(source)
+    order = OrderSettings(
+        batch_size=batch_size,
+        seed=seed,
+        shuffle=shuffle,
+        remainder=remainder,
+        lanes=default_lanes(batch_size) if lanes is None else lanes,
+    )
+    return Reader(sources, order, rank=rank, world=world, reading=reading)
+
+
+class Reader:
+    """A cursor over the batches of one rank."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        order: OrderSettings,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        reading: ReadSettings | None = None,
+    ) -> None:
+        self.order = order
+        self.corpora = [source.open() for source in sources]
+        self.skipped: list[Skip] = []
+        self._reading = reading or ReadSettings()
+        self._lanes = lanes_of_rank(order, rank, world)
+        counts = [corpus.counts for corpus in self.corpora]
+        self._schedule: Schedule = (
+            SingleCorpus(counts[0], order)
+            if len(counts) == 1
+            else Mixture(counts, [source.weight for source in sources], order)
+        )
+        self._starts = [np.cumsum(count) - count for count in counts]
+        self._fetchers = [Fetcher(corpus.store, self._reading) for corpus in self.corpora]
+        self._names = [
+            {
+                "name": corpus.name,
+                "snapshot": corpus.manifest["version"],
+                "split": corpus.split,
+                "shards": corpus.digest,
+                "weight": source.weight,
+            }
+            for corpus, source in zip(self.corpora, sources, strict=True)
+        ]
+        self._loaded = 0  # how often a state was loaded
+        self._iterator = 0  # the iterator that may advance the cursor
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next batch (of a mixture: of its first corpus)."""
+        return self._schedule.epoch
+
+    @property
+    def total_steps(self) -> int:
+        """Batches that were yielded since the run began, over all its restarts."""
+        return self._schedule.total
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Batches of an epoch; None for a mixture, which has none."""
+        return self._schedule.num_steps
+
+    def state_dict(self) -> State:
+        """Everything that resumes the run after the last batch that was yielded."""
+        return new_state(self._names, self.order, self._schedule.place())
+
+    def load_state_dict(self, state: State) -> None:
+        """Go where ``state`` was taken; an iterator that is open goes there too.
+
+        Raises SettingsError if it was taken on other shards or with other settings.
+        """
+        self._schedule.go_to(check_state(state, self._names, self.order))
+        self._loaded += 1
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the start of an epoch of the only corpus."""
+        self._schedule.go_to({"epoch": epoch, "step": 0})
+        self._loaded += 1
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        """The rest of the current epoch; of a mixture, batches without end."""
+        steps = self.steps_per_epoch
+        return self.batches(None if steps is None else (self.epoch + 1) * steps)
+
+    def batches(self, stop: int | None = None, *, stride: int = 1) -> Iterator[list[Sample]]:
+        """Batches up to the ``stop``-th of the run (None: without end), every ``stride``-th.
+
+        The cursor moves before a batch is handed out: what was yielded counts as consumed, what
+        was read ahead does not. One iterator at a time: the latest one moves the cursor.
+        """
+        self._iterator += 1
+        mine = self._iterator
+        while stop is None or self._schedule.total < stop:
+            loaded = self._loaded
+            with closing(self._batches_from_here(stop, stride)) as batches:
+                while loaded == self._loaded:
+                    batch = next(batches, None)
+                    if batch is None:
+                        return
+                    self._schedule.advance(stride)
+                    yield batch
+                    if mine != self._iterator:
+                        raise RuntimeError(
+                            "reader: a newer iterator of this reader is open; use one at a time, "
+                            "or open a reader for each"
+                        )
+
+    def _batches_from_here(self, stop: int | None, stride: int) -> Generator[list[Sample], None, None]:
+        width = len(self._lanes) * self.order.per_lane
+        threads = max(self._reading.threads_for(corpus.store) for corpus in self.corpora)
+        results = read_ahead(
+            self._plan(stop, stride),
+            self._read,
+            threads=threads,
+            max_bytes=self._reading.prefetch_bytes,
+            size_of=self._expected_bytes,
+        )
+        batch: list[Sample] = []
+        for number, result in enumerate(results, 1):
+            sample = self._judge(result)
+            if sample is not None:
+                batch.append(sample)
+            if number % width == 0:
+                yield batch
+                batch = []
+
+    def _plan(self, stop: int | None, stride: int) -> Iterator[_Slot]:
+        """The slots from the cursor on, without moving it."""
+        ahead = copy.copy(self._schedule)
+        ahead.go_to(self._schedule.place())
+        while stop is None or ahead.total < stop:
+            slots = ahead.slots(self._lanes)
+            shards, rows = np.empty_like(slots.ids), np.empty_like(slots.ids)
+            for number, starts in enumerate(self._starts):
+                here = slots.corpus == number
+                shards[here] = np.searchsorted(starts, slots.ids[here], side="right") - 1
+                rows[here] = slots.ids[here] - starts[shards[here]]
+            columns = (slots.corpus, slots.epoch, slots.positions, shards, rows, slots.padding)
+            yield from map(_Slot, *(column.tolist() for column in columns))
+            ahead.advance(stride)
+
+    def _read(self, slot: _Slot) -> Sample | Skip:
+        corpus = self.corpora[slot.corpus]
+        entry = corpus.shards[slot.shard]
+        try:
+            data, row = self._fetchers[slot.corpus].fetch(entry, slot.row, self.order.block)
+        except (DamageError, StoreError) as error:
+            if self._reading.on_damage == "raise":
+                raise
+            return Skip(corpus.name, slot.epoch, slot.position, entry["name"], slot.row, str(error))
+        return sample_of(corpus.name, slot.epoch, slot.position, data, row, slot.padding)
+
+    def _judge(self, result: Sample | Skip) -> Sample | None:
+        """The sample, or None for one that is skipped. Raises DamageError beyond the cap."""
+        if isinstance(result, Sample):
+            return result
+        self.skipped.append(result)
+        logger.warning("skipped sample %d of %s: %s", result.row, result.shard, result.reason)
+        if len(self.skipped) > self._reading.max_skips:
+            raise DamageError(
+                f"reader: {len(self.skipped)} samples could not be read, more than max_skips="
+                f"{self._reading.max_skips}; the last: {result.reason}"
+            )
+        return None
+
+    def _expected_bytes(self, slot: _Slot) -> int:
+        entry = self.corpora[slot.corpus].shards[slot.shard]
+        return entry["bytes"] // entry["samples"]
