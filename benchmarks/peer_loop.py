@@ -80,7 +80,9 @@ def our_batch_plainly(samples: list[Sample]) -> Tensors:
     )
 
 
-def ours(corpus: Path, workers: int, transform: Callable[[list[Sample]], Tensors]) -> Any:
+def ours(
+    corpus: Path, workers: int, transform: Callable[[list[Sample]], Tensors]
+) -> Iterable[Tensors]:
     """Our reader."""
     from trainers.stream import StreamDataset
 
@@ -96,7 +98,7 @@ def ours(corpus: Path, workers: int, transform: Callable[[list[Sample]], Tensors
     )
 
 
-def webdataset(corpus: Path, workers: int) -> Any:
+def webdataset(corpus: Path, workers: int) -> Iterable[Tensors]:
     """webdataset on the same tars."""
     import webdataset as wds
 
@@ -106,38 +108,40 @@ def webdataset(corpus: Path, workers: int) -> Any:
 
     shards = [str(path) for path in sorted((corpus / "shards").glob("*.tar"))]
     dataset = wds.WebDataset(shards, shardshuffle=len(shards), seed=0).shuffle(256).map(example)
-    return wds.WebLoader(
+    loader: Iterable[Tensors] = wds.WebLoader(
         dataset.batched(BATCH, collation_fn=batch_of),
         batch_size=None,
         num_workers=workers,
         persistent_workers=True,
     )
+    return loader
 
 
-def litdata(folder: Path, workers: int) -> Any:
+def litdata(folder: Path, workers: int) -> Iterable[Tensors]:
     """litdata on its chunks."""
     import litdata as lit
 
     class Decoded(lit.StreamingDataset):  # type: ignore[misc]
-        def __getitem__(self, index: Any) -> Example:
+        def __getitem__(self, index: object) -> Example:
             return plain_example(super().__getitem__(index))
 
     dataset = Decoded(str(folder / "litdata"), shuffle=True, seed=0)
-    return lit.StreamingDataLoader(
+    loader: Iterable[Tensors] = lit.StreamingDataLoader(
         dataset,
         batch_size=BATCH,
         num_workers=workers,
         collate_fn=batch_of,
         persistent_workers=True,
     )
+    return loader
 
 
-def streaming(folder: Path, workers: int) -> Any:
+def streaming(folder: Path, workers: int) -> Iterable[Tensors]:
     """mosaicml-streaming on its shards."""
     base = import_streaming().StreamingDataset
 
     class Decoded(base):  # type: ignore[misc, valid-type]
-        def __getitem__(self, index: Any) -> Example:
+        def __getitem__(self, index: object) -> Example:
             return plain_example(super().__getitem__(index))
 
     dataset = Decoded(local=str(folder / "mds"), shuffle=True, batch_size=BATCH, shuffle_seed=0)
@@ -150,9 +154,9 @@ def streaming(folder: Path, workers: int) -> Any:
     )
 
 
-def loader_of(name: str, corpus: Path, folder: Path, workers: int) -> Any:
+def loader_of(name: str, corpus: Path, folder: Path, workers: int) -> Iterable[Tensors]:
     """The loader of a reader."""
-    readers: dict[str, Callable[[], Any]] = {
+    readers: dict[str, Callable[[], Iterable[Tensors]]] = {
         "voxmill": lambda: ours(corpus, workers, our_batch),
         "voxmill_plain": lambda: ours(corpus, workers, our_batch_plainly),
         "webdataset": lambda: webdataset(corpus, workers),

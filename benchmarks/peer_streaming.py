@@ -6,7 +6,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-STANDING_IN = {
+STANDING_IN: dict[str, dict[str, object]] = {
     "torchvision": {},
     "torchvision.datasets": {"VisionDataset": type("VisionDataset", (), {})},
     "torchvision.transforms": {},
@@ -14,7 +14,7 @@ STANDING_IN = {
 }
 
 
-def import_streaming() -> Any:
+def import_streaming() -> Any:  # noqa: ANN401 - a module without types
     """The module ``streaming``; its datasets of images are not usable, nothing else is touched."""
     for name, contents in STANDING_IN.items():
         module = ModuleType(name)

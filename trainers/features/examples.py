@@ -27,6 +27,7 @@ from trainers.sample import Sample, Turn
 from trainers.text import TextTokenizer
 
 NAMES: Final = ("mel80", "mel128", "codec", "units", "raw_units", "tokens")
+WINDOW: Final = CodecWindow()
 Array = npt.NDArray[Any]
 FrontEnd = Callable[[Sample], dict[str, Array]]
 
@@ -43,7 +44,7 @@ class Examples:
     seed: int = 0
     unit_set: UnitSet | None = None
     tokenizer: TextTokenizer | None = None
-    window: CodecWindow = CodecWindow()
+    window: CodecWindow = WINDOW
     mel_pad_frames: int = WHISPER_FRAMES
 
     def __post_init__(self) -> None:
