@@ -12,7 +12,15 @@ import pyarrow.parquet as pq
 
 from schemas.canonical import canonical_json, pretty_json, sha256_hex
 from schemas.index import INDEX
-from schemas.shard import Member, ShardWriter, durations_suffix, flac_suffix, npy, units_suffix
+from schemas.shard import (
+    Member,
+    Placed,
+    ShardWriter,
+    durations_suffix,
+    flac_suffix,
+    npy,
+    units_suffix,
+)
 from schemas.snapshot import FORMAT, SCHEMA, Manifest, ShardEntry, sealed, snapshot_path
 from schemas.store import FileStore
 
@@ -148,7 +156,7 @@ def _members(key: str, number: int, seconds: float, payload: Payload) -> list[Me
     ]
 
 
-def _row(placed: Any, seconds: float) -> dict[str, Any]:
+def _row(placed: Placed, seconds: float) -> dict[str, Any]:
     return {
         "key": placed.key,
         "offset": placed.offset,

@@ -1,17 +1,13 @@
 """Ranges of shards: from a folder by open files, from any other store by ranged requests."""
 
 import os
-import threading
-from collections import OrderedDict
-from io import FileIO
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from schemas.errors import DamageError, StoreError
 from schemas.snapshot import ShardEntry
 from schemas.store import FileStore, Store
-
-_OPEN_FILES: Final = 256
+from trainers.openfiles import OpenFile, OpenFiles
 
 
 class Blobs(Protocol):
@@ -32,14 +28,12 @@ def open_blobs(store: Store) -> Blobs:
 class FileBlobs:
     """A folder's shards, through files that stay open.
 
-    An open file has its size checked against the snapshot once. A thread that reads holds the file
-    object, so that closing the oldest one never takes a descriptor from under a read.
+    An open file has its size checked against the snapshot once.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._lock = threading.Lock()
-        self._files: OrderedDict[str, FileIO] = OrderedDict()
+        self._files = OpenFiles()
 
     def read(self, entry: ShardEntry, offset: int, length: int, *, again: bool = False) -> bytes:
         name = entry["name"]
@@ -47,9 +41,9 @@ class FileBlobs:
         try:
             if file is None:
                 file = self._open(entry, again=again)
-            data = os.pread(file.fileno(), length, offset)
+            data = os.pread(file.fd, length, offset)
             while len(data) < length:  # rare: a read may be interrupted, or over 2 GiB
-                more = os.pread(file.fileno(), length - len(data), offset + len(data))
+                more = os.pread(file.fd, length - len(data), offset + len(data))
                 if not more:
                     break
                 data += more
@@ -65,23 +59,19 @@ class FileBlobs:
             )
         return data
 
-    def _open(self, entry: ShardEntry, *, again: bool) -> FileIO:
+    def _open(self, entry: ShardEntry, *, again: bool) -> OpenFile:
         name = entry["name"]
-        file = FileIO(self._root / "shards" / name)
-        size = os.fstat(file.fileno()).st_size
+        file = OpenFile(self._root / "shards" / name, os.O_RDONLY)
+        size = os.fstat(file.fd).st_size
         if size != entry["bytes"]:
-            file.close()
             raise DamageError(
                 f"{self._root}/shards/{name}: {size} bytes, the snapshot names {entry['bytes']}; "
                 "restore it from a copy, or build the corpus again to recompute it"
             )
         if again and hasattr(os, "posix_fadvise"):
             # Clean pages go, so that the next read asks the disk and not the page cache.
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        with self._lock:
-            self._files[name] = file
-            if len(self._files) > _OPEN_FILES:
-                self._files.popitem(last=False)
+            os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        self._files.keep(name, file)
         return file
 
 

@@ -13,19 +13,17 @@ import os
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from schemas.errors import SettingsError
 from schemas.shard import crc32c
 from schemas.snapshot import ShardEntry
+from trainers.openfiles import OpenFile, OpenFiles
 
 logger = logging.getLogger(__name__)
 
-_OPEN_FILES: Final = 256
 _LOOK_AGAIN: Final = 32  # a survey after each limit / 32 written by this process
 _ROOM: Final = 0.9  # of the limit is left after an eviction
 _TOUCH_S: Final = 60.0  # how exactly the time of last use is kept
@@ -46,7 +44,7 @@ class DiskCache:
         self._folder = folder
         self._limit = limit
         self._lock = threading.Lock()
-        self._files: OrderedDict[str, tuple[FileIO, float]] = OrderedDict()
+        self._files = OpenFiles()
         self._unsurveyed = limit  # look first, before anything is written
         self._failed = False
         try:
@@ -63,7 +61,7 @@ class DiskCache:
             file = self._file(entry["sha256"], create=False)
             if file is None:
                 return None
-            data = os.pread(file.fileno(), length, offset)
+            data = os.pread(file.fd, length, offset)
         except OSError as error:
             self._complain("read", error)
             return None
@@ -77,11 +75,11 @@ class DiskCache:
             file = self._file(entry["sha256"], create=True)
             if file is None or len(data) > self._limit:
                 return
-            if os.fstat(file.fileno()).st_nlink == 0:  # evicted by another process
-                self._forget(entry["sha256"])
+            if os.fstat(file.fd).st_nlink == 0:  # evicted by another process
+                self._files.forget(entry["sha256"])
                 file = self._file(entry["sha256"], create=True)
             assert file is not None
-            os.pwrite(file.fileno(), data, offset)
+            os.pwrite(file.fd, data, offset)
         except OSError as error:
             self._complain("write", error)
 
@@ -114,32 +112,19 @@ class DiskCache:
             os.utime(self._folder / name)
         return data
 
-    def _file(self, name: str, *, create: bool) -> FileIO | None:
+    def _file(self, name: str, *, create: bool) -> OpenFile | None:
+        file = self._files.get(name)
+        if file is None:
+            try:
+                file = OpenFile(self._folder / name, os.O_RDWR | (os.O_CREAT if create else 0))
+            except FileNotFoundError:
+                return None
+            self._files.keep(name, file)
         now = time.monotonic()
-        with self._lock:
-            kept = self._files.get(name)
-            if kept is None:
-                path = self._folder / name
-                flags = os.O_RDWR | (os.O_CREAT if create else 0)
-                try:
-                    file = FileIO(path, "r+", opener=lambda at, _: os.open(at, flags, 0o644))
-                except FileNotFoundError:
-                    return None
-                self._files[name] = (file, 0.0)
-                if len(self._files) > _OPEN_FILES:
-                    self._files.popitem(last=False)
-            else:
-                file, touched = kept
-                self._files.move_to_end(name)
-                if now - touched < _TOUCH_S:
-                    return file
-            self._files[name] = (file, now)
-        os.utime(file.fileno())
+        if now - file.used_s > _TOUCH_S:
+            file.used_s = now
+            os.utime(file.fd)
         return file
-
-    def _forget(self, name: str) -> None:
-        with self._lock:
-            self._files.pop(name, None)
 
     def _make_room(self, size: int) -> None:
         with self._lock:
@@ -161,7 +146,7 @@ class DiskCache:
                 break
             with suppress(OSError):
                 (self._folder / name).unlink()
-            self._forget(name)
+            self._files.forget(name)
             used -= freed
 
     def _complain(self, verb: str, error: OSError) -> None:

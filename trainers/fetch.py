@@ -95,14 +95,16 @@ class Fetcher:
         return data, values
 
     def _from_cache(
-        self, entry: ShardEntry, offset: int, length: int, checksum: int
+        self, entry: ShardEntry, offset: int, length: int, checksum: int, *, alone: bool = False
     ) -> bytes | None:
+        """What the cache has, if it is right. ``alone``: no other thread is filling the range."""
         assert self._cache is not None
         data = self._cache.read(entry, offset, length)
         if data is None:
             return None
         if crc32c(data) != checksum:
-            self._count("damaged_in_cache")
+            if alone:
+                self._count("damaged_in_cache")
             return None
         self._count("from_cache")
         return data
@@ -113,7 +115,7 @@ class Fetcher:
         offset, length, checksum = values[:3]
         start, size = self._chunk(entry, row, block)
         with self._filling.of((entry["sha256"], start)):
-            found = self._from_cache(entry, offset, length, checksum)
+            found = self._from_cache(entry, offset, length, checksum, alone=True)
             if found is not None:
                 return found
             try:

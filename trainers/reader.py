@@ -8,13 +8,14 @@ state = reader.state_dict()          # the same on every rank; JSON; what was yi
 
 import copy
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from schemas.errors import DamageError, StoreError
+from schemas.errors import DamageError, SettingsError, StoreError
 from trainers.corpus import Corpus, open_snapshot
 from trainers.fetch import Fetcher, ReadSettings
 from trainers.order import OrderSettings, Remainder, default_lanes, lanes_of_rank
@@ -24,6 +25,9 @@ from trainers.schedule import Mixture, Schedule, SingleCorpus
 from trainers.state import State, check_state, new_state
 
 logger = logging.getLogger(__name__)
+
+
+Batches = Generator[list[Sample], None, None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,7 @@ class _Slot:
     shard: int
     row: int
     padding: bool
+    ends_step: bool  # the last of this rank's slots in the step
 
 
 def open_reader(
@@ -117,6 +122,7 @@ class Reader:
             if len(counts) == 1
             else Mixture(counts, [source.weight for source in sources], order)
         )
+        self._first = self._schedule.place()
         self._starts = [np.cumsum(count) - count for count in counts]
         self._fetchers = [Fetcher(corpus.store, self._reading) for corpus in self.corpora]
         self._names = [
@@ -156,12 +162,28 @@ class Reader:
 
         Raises SettingsError if it was taken on other shards or with other settings.
         """
-        self._schedule.go_to(check_state(state, self._names, self.order))
+        self._schedule.go_to(self.check(state))
         self._loaded += 1
+
+    def check(self, state: State) -> Mapping[str, Any]:
+        """The place in a state. Raises SettingsError if it is not one of this reader's."""
+        return check_state(state, self._names, self.order)
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch of the only corpus."""
+        if self.steps_per_epoch is None:
+            raise SettingsError("reader: a mixture has no epochs to go to; load a state instead")
         self._schedule.go_to({"epoch": epoch, "step": 0})
+        self._loaded += 1
+
+    def restart(self) -> None:
+        """Go to the first step of the run."""
+        self._schedule.go_to(self._first)
+        self._loaded += 1
+
+    def skip_steps(self, steps: int) -> None:
+        """Pass over some steps without reading them."""
+        self._schedule.advance(steps)
         self._loaded += 1
 
     def __iter__(self) -> Iterator[list[Sample]]:
@@ -192,8 +214,7 @@ class Reader:
                             "or open a reader for each"
                         )
 
-    def _batches_from_here(self, stop: int | None, stride: int) -> Generator[list[Sample], None, None]:
-        width = len(self._lanes) * self.order.per_lane
+    def _batches_from_here(self, stop: int | None, stride: int) -> Batches:
         threads = max(self._reading.threads_for(corpus.store) for corpus in self.corpora)
         results = read_ahead(
             self._plan(stop, stride),
@@ -203,11 +224,11 @@ class Reader:
             size_of=self._expected_bytes,
         )
         batch: list[Sample] = []
-        for number, result in enumerate(results, 1):
+        for result, ends_step in results:
             sample = self._judge(result)
             if sample is not None:
                 batch.append(sample)
-            if number % width == 0:
+            if ends_step:
                 yield batch
                 batch = []
 
@@ -222,11 +243,14 @@ class Reader:
                 here = slots.corpus == number
                 shards[here] = np.searchsorted(starts, slots.ids[here], side="right") - 1
                 rows[here] = slots.ids[here] - starts[shards[here]]
-            columns = (slots.corpus, slots.epoch, slots.positions, shards, rows, slots.padding)
+            ends = np.arange(len(rows)) == len(rows) - 1
+            where = (slots.corpus, slots.epoch, slots.positions, shards, rows)
+            columns = (*where, slots.padding, ends)
             yield from map(_Slot, *(column.tolist() for column in columns))
             ahead.advance(stride)
 
-    def _read(self, slot: _Slot) -> Sample | Skip:
+    def _read(self, slot: _Slot) -> tuple[Sample | Skip, bool]:
+        """The sample of a slot, or why it is skipped; and whether the step ends with it."""
         corpus = self.corpora[slot.corpus]
         entry = corpus.shards[slot.shard]
         try:
@@ -234,8 +258,10 @@ class Reader:
         except (DamageError, StoreError) as error:
             if self._reading.on_damage == "raise":
                 raise
-            return Skip(corpus.name, slot.epoch, slot.position, entry["name"], slot.row, str(error))
-        return sample_of(corpus.name, slot.epoch, slot.position, data, row, slot.padding)
+            place = (corpus.name, slot.epoch, slot.position, entry["name"], slot.row)
+            return Skip(*place, str(error)), slot.ends_step
+        sample = sample_of(corpus.name, slot.epoch, slot.position, data, row, slot.padding)
+        return sample, slot.ends_step
 
     def _judge(self, result: Sample | Skip) -> Sample | None:
         """The sample, or None for one that is skipped. Raises DamageError beyond the cap."""

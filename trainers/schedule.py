@@ -139,7 +139,9 @@ class Mixture:
         lanes = np.arange(settings.lanes)
         self._lengths = np.array(whole)[:, None] + (lanes < np.array(rest)[:, None])
         shares = np.cumsum(np.array(weights, np.float64) / np.sum(weights))[:-1]
-        self._bounds = np.array([int(share * 2.0**64) for share in shares], np.uint64)
+        self._bounds = np.array(
+            [min(int(share * 2.0**64), 2**64 - 1) for share in shares], np.uint64
+        )
         self._across = lanes.astype(np.uint64) * _ACROSS + np.uint64(settings.seed)
         self.total = 0
         self.counts: Ids = np.zeros((len(counts), settings.lanes), np.int64)

@@ -1,0 +1,54 @@
+"""Files that stay open, a bounded number of them, for reads from any thread."""
+
+import os
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+_MOST: Final = 256
+
+
+class OpenFile:
+    """A descriptor that closes when nobody holds it: never from under a read in another thread."""
+
+    __slots__ = ("fd", "used_s")
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self.fd = -1
+        self.fd = os.open(path, flags | os.O_CLOEXEC, 0o644)
+        self.used_s = 0.0  # time.monotonic() of the use that was last noted
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            with suppress(OSError):
+                os.close(self.fd)
+
+
+class OpenFiles:
+    """The latest files by name."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: OrderedDict[str, OpenFile] = OrderedDict()
+
+    def get(self, name: str) -> OpenFile | None:
+        """The open file of that name, if it is kept."""
+        with self._lock:
+            file = self._files.get(name)
+            if file is not None:
+                self._files.move_to_end(name)
+            return file
+
+    def keep(self, name: str, file: OpenFile) -> None:
+        """Keep a file, in the place of another of that name."""
+        with self._lock:
+            self._files[name] = file
+            if len(self._files) > _MOST:
+                self._files.popitem(last=False)
+
+    def forget(self, name: str) -> None:
+        """Drop a file."""
+        with self._lock:
+            self._files.pop(name, None)
