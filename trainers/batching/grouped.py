@@ -11,6 +11,7 @@ groups are handed out: a resumed run cuts one window again. ``samples`` counts t
 groups handed out, so it is exact whatever their sizes, the ranks, the workers and the prefetch.
 """
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -96,14 +97,22 @@ class GroupedSchedule:
 
     def slots(self, lanes: range) -> GroupSlots:
         """The samples of the groups that belong to the rank that owns ``lanes``."""
-        share = [lanes.start * self._per_step, lanes.stop * self._per_step]
-        if any(bound % self._settings.lanes for bound in share):
+        share = self.share(lanes)
+        return _joined(self._take().groups[share.start : share.stop])
+
+    def share(self, lanes: range) -> range:
+        """The groups of each step that belong to the rank that owns ``lanes``.
+
+        Raises SettingsError where the ranks cannot share a step's groups equally.
+        """
+        bounds = [bound * self._per_step for bound in (lanes.start, lanes.stop)]
+        if any(bound % self._settings.lanes for bound in bounds):
             raise SettingsError(
                 f"{self._per_step} groups in a step cannot be shared by "
                 f"{self._settings.lanes // len(lanes)} ranks; give a multiple of the ranks"
             )
-        first, last = (bound // self._settings.lanes for bound in share)
-        return _joined(self._take().groups[first:last])
+        first, last = (bound // self._settings.lanes for bound in bounds)
+        return range(first, last)
 
     def advance(self, steps: int = 1) -> None:
         """Go to a later step."""
@@ -127,6 +136,21 @@ class GroupedSchedule:
         """Back to what ``place`` gave."""
         self._window, self._group = dict(place["window"]), place["group"]
         self.total, self.samples, self._taken = place["step"], place["samples"], None
+
+    def epoch_start(self, epoch: int) -> dict[str, Any] | None:
+        """The place where an epoch starts; steps and samples are counted from there."""
+        start = self._below.epoch_start(epoch)
+        return start and {"window": start, "group": 0, "step": 0, "samples": 0}
+
+    def epoch_end(self, epochs: int) -> int | None:
+        """The ``total`` when so many epochs are over; None for a mixture. Cuts all their groups."""
+        if self._below.epoch_start(0) is None:
+            return None
+        ahead = copy.copy(self)
+        last = self.epoch + epochs
+        while ahead.epoch < last:
+            ahead.advance()
+        return ahead.total
 
     def _take(self) -> _Taken:
         """The groups of the current step."""
@@ -181,6 +205,13 @@ class GroupedSchedule:
         slots = _real(parts)
         costs = self._costs.of(slots.corpus, slots.ids)
         return _Window(start, epoch, slots, self._cut(costs.tolist()), below.place(), ends)
+
+
+def group_numbers(slots: Slots) -> Ids:
+    """The group in the step [n] of each slot: 0 for all where there are no groups."""
+    if isinstance(slots, GroupSlots):
+        return np.repeat(np.arange(len(slots.sizes)), slots.sizes)
+    return np.zeros(len(slots.ids), np.int64)
 
 
 def _real(parts: Sequence[Slots]) -> Slots:

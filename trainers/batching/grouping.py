@@ -1,13 +1,19 @@
 """The settings of packs and of buckets: what a reader is given to yield groups."""
 
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from schemas.errors import SettingsError
 from trainers.batching.buckets import Buckets
-from trainers.batching.costs import Cost, cost_identity, user_seconds
-from trainers.batching.grouped import WINDOW_SAMPLES, Cut
+from trainers.batching.costs import Cost, CostTable, cost_identity, user_seconds
+from trainers.batching.grouped import WINDOW_SAMPLES, Cut, GroupedSchedule
 from trainers.batching.packing import best_fit, next_fit
+from trainers.corpus import Corpus
+from trainers.order import OrderSettings
+from trainers.sample import Sample
+from trainers.schedule import Schedule
 
 Method = Literal["best_fit", "next_fit"]
 
@@ -89,6 +95,25 @@ class Bucketing:
             "padded_s": padded_s if padded_s < float("inf") else None,
             **_common(self.cost, self.per_step, self.window_samples),
         }
+
+
+def grouped(
+    grouping: Grouping, below: Schedule, order: OrderSettings, corpora: Sequence[Corpus]
+) -> GroupedSchedule:
+    """The schedule of a grouping's groups over another schedule."""
+    return GroupedSchedule(
+        below,
+        order,
+        CostTable(corpora, grouping.cost),
+        grouping.cut(),
+        per_step=grouping.per_step,
+        window_samples=grouping.window_samples,
+    )
+
+
+def groups_of(batch: Iterable[Sample]) -> list[list[Sample]]:
+    """A step's samples apart by pack or bucket, as the reader numbered them."""
+    return [list(group) for _, group in itertools.groupby(batch, key=lambda item: item.group)]
 
 
 def _common(cost: Cost, per_step: int, window_samples: int) -> dict[str, object]:

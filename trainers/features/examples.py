@@ -101,9 +101,10 @@ class Examples:
     def _codec(self, sample: Sample) -> dict[str, Array]:
         audio = first_turn(sample, "assistant").audio()
         clip = at_rate(audio, self.window.sample_rate_hz)
-        key, epoch = f"{sample.corpus}/{sample.key}", sample.epoch
-        rate_hz = self.window.sample_rate_hz
-        return {"codec": self.window.train(clip, rate_hz, seed=self.seed, epoch=epoch, key=key)}
+        window = self.window.train(
+            clip, self.window.sample_rate_hz, seed=self.seed, epoch=sample.epoch, key=sample.key
+        )
+        return {"codec": window}
 
     def _units(self, sample: Sample, name: str) -> dict[str, Array]:
         assert self.unit_set is not None
