@@ -34,8 +34,9 @@ _CHECKSUM: Final = 4  # bytes
 class DiskCache:
     """Ranges of shards in a folder, at most ``limit`` bytes of them.
 
-    The least recently used shards go first. The limit is kept to within 1/32 per process that fills
-    the cache. A full or failing disk costs speed and a warning, never a sample.
+    The least recently used shards go first. The limit is kept to within 1/32, and what its threads
+    are writing, for each process that fills the cache. A full or failing disk costs speed and a
+    warning, never a sample.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -127,19 +128,17 @@ class DiskCache:
         return file
 
     def _make_room(self, size: int) -> None:
+        """Now and then, look at the folder, and evict what was not used for longest."""
         with self._lock:
             self._unsurveyed += size
             if self._unsurveyed < self._limit // _LOOK_AGAIN:
                 return
             self._unsurveyed = 0
-        found: list[tuple[float, int, str]] = []
-        with suppress(OSError):
-            for item in os.scandir(self._folder):
-                with suppress(FileNotFoundError):  # evicted by another process
-                    state = item.stat()
-                    found.append((state.st_mtime, state.st_blocks * _UNIT, item.name))
-        used = sum(size for _, size, _ in found)
-        if used <= self._limit - self._limit // _LOOK_AGAIN:
+        found = self._survey()
+        # Files that others evicted keep their space for as long as they are open here.
+        self._files.keep_only({name for _, _, name in found})
+        used = size + sum(bytes_ for _, bytes_, _ in found)
+        if used <= self._limit:
             return
         for _, freed, name in sorted(found):
             if used <= self._limit * _ROOM:
@@ -148,6 +147,16 @@ class DiskCache:
                 (self._folder / name).unlink()
             self._files.forget(name)
             used -= freed
+
+    def _survey(self) -> list[tuple[float, int, str]]:
+        """Last use, bytes on disk and name of every file."""
+        found = []
+        with suppress(OSError):
+            for item in os.scandir(self._folder):
+                with suppress(FileNotFoundError):  # evicted by another process
+                    state = item.stat()
+                    found.append((state.st_mtime, state.st_blocks * _UNIT, item.name))
+        return found
 
     def _complain(self, verb: str, error: OSError) -> None:
         if not self._failed:

@@ -52,3 +52,9 @@ class OpenFiles:
         """Drop a file."""
         with self._lock:
             self._files.pop(name, None)
+
+    def keep_only(self, names: set[str]) -> None:
+        """Drop the files that are not among ``names``."""
+        with self._lock:
+            for name in self._files.keys() - names:
+                del self._files[name]

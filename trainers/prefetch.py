@@ -3,10 +3,11 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+_PER_THREAD: Final = 32  # tasks: enough to keep threads busy where samples are tiny
 
 
 def read_ahead(
@@ -20,17 +21,18 @@ def read_ahead(
     """``run`` of each task, in order, by ``threads`` threads (0: by the caller's own).
 
     New tasks begin while those under way or waiting to be taken count less than ``max_bytes`` by
-    ``size_of``; one at least is always under way. What ``run`` raises is raised at its place.
+    ``size_of``, and no more than 32 per thread; one at least is always under way. What ``run``
+    raises is raised at its place.
     """
     if threads == 0:
         yield from map(run, tasks)
         return
     waiting: deque[tuple[Future[Result], int]] = deque()
-    total, more = 0, True
+    total, more, most = 0, True, _PER_THREAD * threads
     pool = ThreadPoolExecutor(threads, thread_name_prefix="voxmill-read")
     try:
         while True:
-            while more and (not waiting or total < max_bytes):
+            while more and (not waiting or total < max_bytes) and len(waiting) < most:
                 task = next(tasks, None)
                 if task is None:
                     more = False
