@@ -54,7 +54,7 @@ class Corpus:
         for entry in self.shards:
             for row in range(entry["samples"]):
                 data, values = fetcher.fetch(entry, row)
-                yield sample_of(self.name, 0, position, data, values)
+                yield sample_of(self.name, 0, position, data, values, shard=entry["name"])
                 position += 1
 
 

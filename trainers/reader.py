@@ -17,6 +17,8 @@ import numpy as np
 
 from schemas.errors import DamageError, SettingsError, StoreError
 from schemas.store import StoreAddress
+from trainers.batching.grouped import group_numbers
+from trainers.batching.grouping import Grouping, grouped
 from trainers.corpus import Corpus, open_snapshot
 from trainers.fetch import Fetcher, ReadSettings
 from trainers.order import OrderSettings, Remainder, default_lanes, lanes_of_rank
@@ -68,6 +70,7 @@ class _Slot(NamedTuple):  # made for every sample: a dataclass would cost more t
     shard: int
     row: int
     padding: bool
+    group: int
     ends_step: bool  # the last of this rank's slots in the step
 
 
@@ -82,10 +85,13 @@ def open_reader(
     rank: int = 0,
     world: int = 1,
     reading: ReadSettings | None = None,
+    grouping: Grouping | None = None,
 ) -> "Reader":
     """A reader of one corpus, or of several by their weights.
 
-    ``batch_size`` is global: each of ``world`` ranks reads batch_size / world samples a step.
+    ``batch_size`` is global: each of ``world`` ranks reads batch_size / world samples a step. With
+    a ``grouping`` the order that this gives is cut into packs or buckets, and a batch is what they
+    hold (``trainers.batching.grouping``).
     Raises SourceError, SettingsError or DamageError before the first batch where something is
     wrong with the snapshot or the numbers.
     """
@@ -99,7 +105,7 @@ def open_reader(
         remainder=remainder,
         lanes=default_lanes(batch_size) if lanes is None else lanes,
     )
-    return Reader(sources, order, rank=rank, world=world, reading=reading)
+    return Reader(sources, order, rank=rank, world=world, reading=reading, grouping=grouping)
 
 
 class Reader:
@@ -113,8 +119,10 @@ class Reader:
         rank: int = 0,
         world: int = 1,
         reading: ReadSettings | None = None,
+        grouping: Grouping | None = None,
     ) -> None:
         self.order = order
+        self.grouping = grouping
         self.corpora = [source.open() for source in sources]
         self.skipped: list[Skip] = []
         self._reading = reading or ReadSettings()
@@ -125,6 +133,10 @@ class Reader:
             if len(counts) == 1
             else Mixture(counts, [source.weight for source in sources], order)
         )
+        if grouping is not None:
+            groups = grouped(grouping, self._schedule, order, self.corpora)
+            groups.share(self._lanes)  # a step that these ranks cannot share fails here
+            self._schedule = groups
         self._first = self._schedule.place()
         self._starts = [np.cumsum(count) - count for count in counts]
         self._fetchers = [Fetcher(corpus.store, self._reading) for corpus in self.corpora]
@@ -138,6 +150,7 @@ class Reader:
             }
             for corpus, source in zip(self.corpora, sources, strict=True)
         ]
+        self._groups = None if grouping is None else grouping.to_json()
         self._loaded = 0  # how often a state was loaded
         self._iterator = 0  # the iterator that may advance the cursor
 
@@ -153,12 +166,17 @@ class Reader:
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """Batches of an epoch; None for a mixture, which has none."""
+        """Batches of an epoch; None for a mixture, and for groups, whose epochs differ."""
         return self._schedule.num_steps
+
+    @property
+    def has_epochs(self) -> bool:
+        """Whether there are epochs to go to: not in a mixture."""
+        return self._schedule.epoch_start(0) is not None
 
     def state_dict(self) -> State:
         """Everything that resumes the run after the last batch that was yielded."""
-        return new_state(self._names, self.order, self._schedule.place())
+        return new_state(self._names, self.order, self._schedule.place(), self._groups)
 
     def load_state_dict(self, state: State) -> None:
         """Go where ``state`` was taken; an iterator that is open goes there too.
@@ -170,13 +188,14 @@ class Reader:
 
     def check(self, state: State) -> Mapping[str, Any]:
         """The place in a state. Raises SettingsError if it is not one of this reader's."""
-        return check_state(state, self._names, self.order)
+        return check_state(state, self._names, self.order, self._groups)
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch of the only corpus."""
-        if self.steps_per_epoch is None:
+        place = self._schedule.epoch_start(epoch)
+        if place is None:
             raise SettingsError("reader: a mixture has no epochs to go to; load a state instead")
-        self._schedule.go_to({"epoch": epoch, "step": 0})
+        self._schedule.go_to(place)
         self._loaded += 1
 
     def restart(self) -> None:
@@ -191,8 +210,14 @@ class Reader:
 
     def __iter__(self) -> Iterator[list[Sample]]:
         """The rest of the current epoch; of a mixture, batches without end."""
-        steps = self.steps_per_epoch
-        return self.batches(None if steps is None else (self.epoch + 1) * steps)
+        return self.batches(self.stop_after(1))
+
+    def stop_after(self, epochs: int) -> int | None:
+        """The ``total_steps`` at the end of so many epochs from here; None for a mixture.
+
+        With a grouping it cuts the groups of those epochs for it, from the index.
+        """
+        return self._schedule.epoch_end(epochs)
 
     def batches(self, stop: int | None = None, *, stride: int = 1) -> Iterator[list[Sample]]:
         """Batches up to the ``stop``-th of the run (None: without end), every ``stride``-th.
@@ -247,8 +272,9 @@ class Reader:
                 shards[here] = np.searchsorted(starts, slots.ids[here], side="right") - 1
                 rows[here] = slots.ids[here] - starts[shards[here]]
             ends = np.arange(len(rows)) == len(rows) - 1
+            groups = group_numbers(slots)
             where = (slots.corpus, slots.epoch, slots.positions, shards, rows)
-            columns = (*where, slots.padding, ends)
+            columns = (*where, slots.padding, groups, ends)
             yield from map(_Slot, *(column.tolist() for column in columns))
             ahead.advance(stride)
 
@@ -263,7 +289,16 @@ class Reader:
                 raise
             place = (corpus.name, slot.epoch, slot.position, entry["name"], slot.row)
             return Skip(*place, str(error)), slot.ends_step
-        sample = sample_of(corpus.name, slot.epoch, slot.position, data, row, slot.padding)
+        sample = sample_of(
+            corpus.name,
+            slot.epoch,
+            slot.position,
+            data,
+            row,
+            slot.padding,
+            group=slot.group,
+            shard=entry["name"],
+        )
         return sample, slot.ends_step
 
     def _judge(self, result: Sample | Skip) -> Sample | None:

@@ -3,7 +3,6 @@
 Shapes: audio [N] int16, codes [nq, T], durations [T] in frames (see schemas/shard.py).
 """
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from schemas.errors import DamageError
 from schemas.shard import BLOCK, durations_suffix, flac_suffix, read_npy, units_suffix
+from trainers.flac import decode_flac
 
 RowTuple = tuple[int, int, int, int, int, float, float]  # a row of trainers.index.ROW
 _NAME, _SIZE, _DIGITS = 100, 124, 11  # of a USTAR header: length, offset, length [bytes]
@@ -47,16 +47,7 @@ class Turn:
 
     def audio(self) -> Audio:
         """The decoded FLAC. Raises DamageError if it cannot be decoded."""
-        import soundfile  # not needed by trainers that read units alone
-
-        try:
-            samples, rate = soundfile.read(io.BytesIO(self.flac()), dtype="int16")
-        except soundfile.LibsndfileError as error:
-            raise DamageError(
-                f"turn {self.turn} ({self.role}): its FLAC cannot be decoded ({error}); build the "
-                "corpus again to recompute it"
-            ) from error
-        return Audio(samples, int(rate))
+        return Audio(*decode_flac(self.flac(), f"turn {self.turn} ({self.role})"))
 
     def codes(self, unit_set: str = "") -> npt.NDArray[np.generic]:
         """The unit ids [nq, T] of a unit set; of the only one if none is named."""
@@ -87,7 +78,8 @@ class Sample:
     ``position`` counts the global order of an epoch from 0, over all ranks; a position belongs to
     one sample whatever the number of ranks and workers. Durations and counts are the index's, so
     that bucketing and packing need no decoding. ``padding`` marks a sample that is only there to
-    fill the last batch: it was, or will be, seen at another position of the same epoch.
+    fill the last batch: it was, or will be, seen at another position of the same epoch. ``group``
+    numbers the packs or buckets of the rank's step (trainers.batching), and is 0 without them.
     """
 
     corpus: str
@@ -99,6 +91,8 @@ class Sample:
     num_units: int  # of all turns, after collapsing
     num_frames: int  # of all turns that have units
     padding: bool = False
+    group: int = 0
+    shard: str = ""
     _members: dict[str, bytes] | None = field(default=None, repr=False, compare=False)
     _record: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
@@ -143,10 +137,14 @@ def sample_of(
     data: bytes,
     row: RowTuple,
     padding: bool = False,
+    *,
+    group: int = 0,
+    shard: str = "",
 ) -> Sample:
     """A sample from its checked bytes and its row of the index."""
     _, _, _, num_units, num_frames, duration_s, user_s = row
-    return Sample(corpus, epoch, position, data, duration_s, user_s, num_units, num_frames, padding)
+    lengths = (duration_s, user_s, num_units, num_frames)
+    return Sample(corpus, epoch, position, data, *lengths, padding, group, shard)
 
 
 def split_members(data: bytes) -> dict[str, bytes]:

@@ -59,6 +59,12 @@ class Schedule(Protocol):
     def total(self) -> int:
         """Steps since the run began."""
 
+    def epoch_start(self, epoch: int) -> dict[str, Any] | None:
+        """The place where an epoch starts; None where there are no epochs to go to."""
+
+    def epoch_end(self, epochs: int) -> int | None:
+        """The ``total`` when so many epochs, the current one first, are over; or None."""
+
 
 class SingleCorpus:
     """Epoch after epoch of one corpus."""
@@ -103,6 +109,12 @@ class SingleCorpus:
 
     def go_to(self, place: Mapping[str, Any]) -> None:
         self.total = place["epoch"] * self._steps + place["step"]
+
+    def epoch_start(self, epoch: int) -> dict[str, Any] | None:
+        return {"epoch": epoch, "step": 0}
+
+    def epoch_end(self, epochs: int) -> int | None:
+        return (self.epoch + epochs) * self._steps
 
 
 class Mixture:
@@ -182,6 +194,12 @@ class Mixture:
     def go_to(self, place: Mapping[str, Any]) -> None:
         self.total = place["step"]
         self.counts = np.array(place["counts"], np.int64)
+
+    def epoch_start(self, epoch: int) -> dict[str, Any] | None:
+        return None
+
+    def epoch_end(self, epochs: int) -> int | None:
+        return None
 
     def _read(self, number: int, lane: int, count: int) -> tuple[Ids, Ids]:
         """Epochs and ids [count] that a lane of a corpus gives next."""

@@ -13,20 +13,27 @@ State = dict[str, Any]
 
 
 def new_state(
-    corpora: Sequence[Mapping[str, object]], order: OrderSettings, place: Mapping[str, Any]
+    corpora: Sequence[Mapping[str, object]],
+    order: OrderSettings,
+    place: Mapping[str, Any],
+    grouping: Mapping[str, object] | None = None,
 ) -> State:
-    """JSON values: what is read, the settings of its order, and the place in it."""
+    """JSON values: what is read, the settings of its order and groups, and the place in it."""
     return {
         "format": FORMAT,
         "version": VERSION,
         "corpora": [dict(corpus) for corpus in corpora],
         "order": order.to_json(),
+        **({} if grouping is None else {"grouping": dict(grouping)}),
         "place": dict(place),
     }
 
 
 def check_state(
-    state: Mapping[str, Any], corpora: Sequence[Mapping[str, Any]], order: OrderSettings
+    state: Mapping[str, Any],
+    corpora: Sequence[Mapping[str, Any]],
+    order: OrderSettings,
+    grouping: Mapping[str, object] | None = None,
 ) -> Mapping[str, Any]:
     """The place that a state holds. Raises SettingsError if it belongs to another run."""
     if not isinstance(state, Mapping) or state.get("format") != FORMAT:
@@ -51,6 +58,11 @@ def check_state(
         raise SettingsError(
             f"reader state: the order was made with other settings ({'; '.join(changed)}); give "
             "the same settings, or start a new run without this state"
+        )
+    if state.get("grouping") != grouping:
+        raise SettingsError(
+            f"reader state: groups were cut by {state.get('grouping')} then, by {grouping} now; "
+            "give the same grouping, or start a new run without this state"
         )
     place: Mapping[str, Any] = state["place"]
     return place

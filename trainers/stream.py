@@ -17,6 +17,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from schemas.errors import SettingsError
 from schemas.store import FileStore, StoreAddress
+from trainers.batching.grouping import Grouping
 from trainers.fetch import ReadSettings
 from trainers.order import Remainder
 from trainers.reader import Reader, Source, open_reader
@@ -49,6 +50,7 @@ class StreamDataset(IterableDataset[Batch], Generic[Batch]):
         epochs: int | None = None,
         transform: Callable[[list[Sample]], Batch] | None = None,
         reading: ReadSettings | None = None,
+        grouping: Grouping | None = None,
     ) -> None:
         place = _place() if rank is None or world is None else (rank, world)
         self._settings: dict[str, Any] = {
@@ -60,6 +62,7 @@ class StreamDataset(IterableDataset[Batch], Generic[Batch]):
             "rank": place[0] if rank is None else rank,
             "world": place[1] if world is None else world,
             "reading": reading,
+            "grouping": grouping,
         }
         self._source = source
         self._epochs = epochs
@@ -83,7 +86,7 @@ class StreamDataset(IterableDataset[Batch], Generic[Batch]):
         if self._reader is None:
             self._reader = open_reader(self._source, **self._settings)
             self._opened_by = os.getpid()
-            if self._epochs is not None and self._reader.steps_per_epoch is None:
+            if self._epochs is not None and not self._reader.has_epochs:
                 raise SettingsError(
                     "reader: a mixture has no epochs; leave epochs out and count steps instead"
                 )
@@ -124,19 +127,17 @@ class StreamDataset(IterableDataset[Batch], Generic[Batch]):
         reader, state = self.reader(), self._loaded
         number, workers = _worker()
         if state is None:
-            if reader.steps_per_epoch is not None:
+            if reader.has_epochs:
                 reader.set_epoch(self._epoch)
             else:
                 reader.restart()
         else:
             reader.load_state_dict(state)
             self._loaded = None
-        epochs = reader.steps_per_epoch
-        self._stop = None
-        if self._epochs is not None and epochs is not None:
-            self._stop = (reader.epoch + self._epochs) * epochs
         if state is not None and state.get("stop") is not None:
             self._stop = state["stop"]
+        else:
+            self._stop = None if self._epochs is None else reader.stop_after(self._epochs)
         taken = None if state is None else state.get("worker")
         if taken is None:
             reader.skip_steps(number)
