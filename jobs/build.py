@@ -15,6 +15,7 @@ from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.probe import check_conditional_puts
 from pipelines.request import prepare
 from pipelines.task import Job
 from schemas.canonical import pretty_json
@@ -46,6 +47,7 @@ def build_job(
     request = request_of(job, path.parent, limit=limit, retry_failed=retry_failed, refit=refit)
     with ProgressView(quiet=quiet) as view:
         view.stage("plan", 1)
+        check_conditional_puts(open_store(request.output))
         planned = prepare(request)
         view.finished()
         workers = _workers(job)

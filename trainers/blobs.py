@@ -7,6 +7,7 @@ from typing import Protocol
 from schemas.errors import DamageError, StoreError
 from schemas.snapshot import ShardEntry
 from schemas.store import FileStore, Store
+from trainers.keylocks import KeyLocks
 from trainers.openfiles import OpenFile, OpenFiles
 
 
@@ -76,17 +77,49 @@ class FileBlobs:
 
 
 class StoreBlobs:
-    """Shards of any store, by range."""
+    """Shards of any store, by range, of the object that was there at the first read.
+
+    A shard's size is checked against the snapshot once, and its etag goes with every request: a
+    store whose object changed afterwards refuses, and no two halves of different objects are mixed.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._etags: dict[str, str] = {}
+        self._asking = KeyLocks()
 
     def read(self, entry: ShardEntry, offset: int, length: int, *, again: bool = False) -> bytes:
-        data = self._store.get_range(f"shards/{entry['name']}", offset, length)
+        path = f"shards/{entry['name']}"
+        etag = self._etag(entry, path, again=again)
+        data = self._store.get_range(path, offset, length, if_match=etag)
         if len(data) != length:
             raise DamageError(
-                f"{self._store.uri}/shards/{entry['name']}: wanted {length} bytes at {offset}, the "
-                f"store gave {len(data)}; a proxy may cut or ignore ranges, ask the store directly"
+                f"{self._store.uri}/{path}: wanted {length} bytes at {offset}, the store gave "
+                f"{len(data)}; a proxy may cut or ignore ranges, ask the store directly"
             )
         return data
+
+    def _etag(self, entry: ShardEntry, path: str, *, again: bool) -> str:
+        known = None if again else self._etags.get(path)
+        if known is not None:
+            return known
+        with self._asking.of(path):
+            known = None if again else self._etags.get(path)
+            if known is None:
+                known = self._head(entry, path)
+                self._etags[path] = known
+        return known
+
+    def _head(self, entry: ShardEntry, path: str) -> str:
+        meta = self._store.head(path)
+        if meta is None:
+            raise StoreError(
+                f"{self._store.uri}/{path}: the snapshot names it and it is not there; restore it "
+                "from a copy, or build the corpus again to recompute it"
+            )
+        if meta.size != entry["bytes"]:
+            raise DamageError(
+                f"{self._store.uri}/{path}: {meta.size} bytes, the snapshot names "
+                f"{entry['bytes']}; restore it from a copy, or build the corpus again"
+            )
+        return meta.etag

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from schemas.canonical import digest
 from schemas.errors import SourceError
 from schemas.snapshot import Manifest, ShardEntry, read_snapshot, versions
-from schemas.store import Store, open_store
+from schemas.store import Store, StoreAddress, open_store
 from trainers.fetch import Fetcher, ReadSettings
 from trainers.sample import Sample, sample_of
 
@@ -59,7 +59,7 @@ class Corpus:
 
 
 def open_snapshot(
-    uri: str, version: int | None = None, *, split: str = "train", name: str = ""
+    uri: str | StoreAddress, version: int | None = None, *, split: str = "train", name: str = ""
 ) -> Corpus:
     """The snapshot ``version`` (the latest if None) of the corpus at ``uri``.
 

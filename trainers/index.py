@@ -2,7 +2,6 @@
 
 import io
 import threading
-from collections import OrderedDict
 from typing import Any, Final
 
 import numpy as np
@@ -60,7 +59,7 @@ class IndexSlices:
     ) -> None:
         self._store, self._cache, self._retries = store, cache, retries
         self._memory_bytes = memory_bytes
-        self._kept: OrderedDict[str, Rows] = OrderedDict()
+        self._kept: dict[str, Rows] = {}
         self._bytes = 0
         self._lock = threading.Lock()
         self._loading = KeyLocks()
@@ -68,29 +67,22 @@ class IndexSlices:
     def rows(self, entry: ShardEntry) -> Rows:
         """The rows of a shard, in its order. Raises DamageError for an index that changed."""
         name = entry["index"]
-        rows = self._lookup(name)
+        rows = self._kept.get(name)
         if rows is None:
             with self._loading.of(name):
-                rows = self._lookup(name)
+                rows = self._kept.get(name)
                 if rows is None:
                     rows = self._cached(entry)
                     self._remember(name, rows)
         return rows
 
-    def _lookup(self, name: str) -> Rows | None:
-        with self._lock:
-            rows = self._kept.get(name)
-            if rows is not None:
-                self._kept.move_to_end(name)
-            return rows
-
     def _remember(self, name: str, rows: Rows) -> None:
+        """Keep a slice; those that were loaded first go first, so that a look-up needs no lock."""
         with self._lock:
             self._kept[name] = rows
             self._bytes += rows.nbytes
             while self._bytes > self._memory_bytes and len(self._kept) > 1:
-                _, old = self._kept.popitem(last=False)
-                self._bytes -= old.nbytes
+                self._bytes -= self._kept.pop(next(iter(self._kept))).nbytes
 
     def _cached(self, entry: ShardEntry) -> Rows:
         if self._cache is None:

@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -27,26 +26,22 @@ class OpenFile:
 
 
 class OpenFiles:
-    """The latest files by name."""
+    """Files by name; those that were opened first go first, so that a look-up needs no lock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._files: OrderedDict[str, OpenFile] = OrderedDict()
+        self._files: dict[str, OpenFile] = {}
 
     def get(self, name: str) -> OpenFile | None:
         """The open file of that name, if it is kept."""
-        with self._lock:
-            file = self._files.get(name)
-            if file is not None:
-                self._files.move_to_end(name)
-            return file
+        return self._files.get(name)
 
     def keep(self, name: str, file: OpenFile) -> None:
         """Keep a file, in the place of another of that name."""
         with self._lock:
             self._files[name] = file
             if len(self._files) > _MOST:
-                self._files.popitem(last=False)
+                del self._files[next(iter(self._files))]
 
     def forget(self, name: str) -> None:
         """Drop a file."""

@@ -11,11 +11,12 @@ import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from schemas.errors import DamageError, SettingsError, StoreError
+from schemas.store import StoreAddress
 from trainers.batching.grouped import group_numbers
 from trainers.batching.grouping import Grouping, grouped
 from trainers.corpus import Corpus, open_snapshot
@@ -34,9 +35,12 @@ Batches = Generator[list[Sample], None, None]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A corpus of a run. ``weight`` is its share of the samples among several."""
+    """A corpus of a run. ``weight`` is its share of the samples among several.
 
-    uri: str
+    ``uri`` is a path or an address such as s3://bucket/corpus; a StoreAddress has options with it.
+    """
+
+    uri: str | StoreAddress
     weight: float = 1.0
     version: int | None = None
     split: str = "train"
@@ -59,8 +63,7 @@ class Skip:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Slot:
+class _Slot(NamedTuple):  # made for every sample: a dataclass would cost more than its read
     corpus: int
     epoch: int
     position: int
@@ -72,7 +75,7 @@ class _Slot:
 
 
 def open_reader(
-    source: str | Source | Sequence[Source],
+    source: str | StoreAddress | Source | Sequence[Source],
     *,
     batch_size: int,
     seed: int = 0,
@@ -92,7 +95,7 @@ def open_reader(
     Raises SourceError, SettingsError or DamageError before the first batch where something is
     wrong with the snapshot or the numbers.
     """
-    if isinstance(source, str):
+    if isinstance(source, str | StoreAddress):
         source = Source(uri=source)
     sources = [source] if isinstance(source, Source) else list(source)
     order = OrderSettings(

@@ -16,7 +16,7 @@ from schemas.shard import BLOCK, durations_suffix, flac_suffix, read_npy, units_
 from trainers.flac import decode_flac
 
 RowTuple = tuple[int, int, int, int, int, float, float]  # a row of trainers.index.ROW
-_NAME, _SIZE, _PREFIX = 100, 124, 345  # bytes into a USTAR header
+_NAME, _SIZE, _DIGITS = 100, 124, 11  # of a USTAR header: length, offset, length [bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +154,22 @@ def split_members(data: bytes) -> dict[str, bytes]:
     ``schemas.shard.ShardWriter`` writes, several times faster than ``tarfile``.
     """
     members: dict[str, bytes] = {}
-    skipped = len(_name(data, 0).partition(".")[0]) + 1  # the key, the same in every name
     offset, end = 0, len(data)
-    while offset < end:
-        try:
-            suffix = data[offset + skipped : data.index(b"\0", offset, offset + _PREFIX)].decode()
-            size = int(data[offset + _SIZE : offset + _SIZE + 11], 8)
-            if data[offset + _PREFIX]:
-                raise ValueError("its path has a prefix")
-        except (ValueError, IndexError) as error:
-            raise DamageError(
-                f"no header of a shard at byte {offset} of a sample ({error}); run `voxmill "
-                "verify` on the corpus: its index and its shard do not fit together"
-            ) from error
-        start = offset + BLOCK
-        members[suffix] = data[start : start + size]
-        offset = start + size + -size % BLOCK
+    try:
+        skipped = data.index(b".", 0, _NAME) + 1  # the key, the same in every name
+        while offset < end:
+            name_ends = data.index(b"\0", offset, offset + _NAME + 1)
+            suffix = data[offset + skipped : name_ends].decode()
+            size = int(data[offset + _SIZE : offset + _SIZE + _DIGITS], 8)
+            start = offset + BLOCK
+            offset = start + size
+            members[suffix] = data[start:offset]
+            offset += -size % BLOCK
+    except ValueError as error:
+        raise DamageError(
+            f"no header of a shard at byte {offset} of a sample ({error}); run `voxmill "
+            "verify` on the corpus: its index and its shard do not fit together"
+        ) from error
     return members
 
 

@@ -16,7 +16,7 @@ import torch.distributed
 from torch.utils.data import IterableDataset, get_worker_info
 
 from schemas.errors import SettingsError
-from schemas.store import FileStore
+from schemas.store import FileStore, StoreAddress
 from trainers.batching.grouping import Grouping
 from trainers.fetch import ReadSettings
 from trainers.order import Remainder
@@ -38,7 +38,7 @@ class StreamDataset(IterableDataset[Batch], Generic[Batch]):
 
     def __init__(
         self,
-        source: str | Source | Sequence[Source],
+        source: str | StoreAddress | Source | Sequence[Source],
         *,
         batch_size: int,
         seed: int = 0,

@@ -1,5 +1,7 @@
 """Ranks as processes: torch.distributed over gloo, spawned as a trainer's are."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,20 @@ from tests.trainers.streams import BATCH, Place, merged, places, reader, take  #
 from trainers.stream import StreamDataset  # noqa: E402
 
 
+@contextmanager
+def group(rank: int, world: int, folder: str) -> Iterator[None]:
+    """Membership of a group that meets in a file."""
+    meet = f"file://{folder}/meet"
+    dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=world)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
 def train(rank: int, world: int, folder: str, corpus: str, state: dict | None, steps: int) -> None:
     """One rank: reads its batches; rank 0 gathers those of all, and every rank's state."""
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world
-    )
-    try:
+    with group(rank, world, folder):
         dataset: StreamDataset[list[Place]] = StreamDataset(
             corpus, batch_size=BATCH, lanes=8, seed=5, transform=places
         )
@@ -31,8 +41,6 @@ def train(rank: int, world: int, folder: str, corpus: str, state: dict | None, s
         dist.all_gather_object(gathered, (mine, dataset.state_dict()))
         if rank == 0:
             torch.save(gathered, f"{folder}/gathered.pt")
-    finally:
-        dist.destroy_process_group()
 
 
 def run(folder: Path, corpus: Path, world: int, state: dict | None, steps: int) -> tuple:
@@ -68,10 +76,7 @@ def test_an_evaluation_over_ranks_sees_every_sample_once(corpus: Path, tmp_path:
 
 def evaluate(rank: int, world: int, folder: str, corpus: str) -> None:
     """One rank of an evaluation: counts what is not padding."""
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world
-    )
-    try:
+    with group(rank, world, folder):
         dataset: StreamDataset = StreamDataset(
             corpus, batch_size=BATCH, lanes=8, shuffle=False, remainder="pad", epochs=1
         )
@@ -80,5 +85,3 @@ def evaluate(rank: int, world: int, folder: str, corpus: str) -> None:
         dist.all_gather_object(gathered, keys)
         if rank == 0:
             torch.save(sum(gathered, []), f"{folder}/seen.pt")  # noqa: RUF017 - two short lists
-    finally:
-        dist.destroy_process_group()
