@@ -16,7 +16,7 @@ from trainers.batching.buckets import Buckets
 from trainers.batching.costs import ChatTokens, Cost, audio_tokens
 from trainers.batching.grouping import Bucketing, Grouping, Packing
 from trainers.collate import Batch, collate
-from trainers.command import run_command
+from trainers.command import add_store_option, address_of, run_command
 from trainers.features.examples import NAMES, Examples
 from trainers.reader import Reader, Source, open_reader
 from trainers.sample import Sample
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--epoch", type=int, default=0, help="default: 0")
     add("--no-shuffle", action="store_true", help="the order of an evaluation")
     add("--steps", type=int, default=20, help="steps to time, at most (default: 20)")
+    add_store_option(parser)
     return parser
 
 
@@ -93,7 +94,12 @@ def _open(options: argparse.Namespace, tokenizer: TextTokenizer | None) -> Reade
     if options.steps < 1:
         raise SettingsError(f"--steps {options.steps}: wanted at least 1")
     sources = [
-        Source(uri=uri, weight=weight, version=options.version, split=options.split)
+        Source(
+            uri=address_of(uri, options.store),
+            weight=weight,
+            version=options.version,
+            split=options.split,
+        )
         for uri, weight in zip(options.uri, weights, strict=True)
     ]
     reader = open_reader(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from benchmarks.made_corpus import make_corpus
 from schemas.errors import DamageError, SettingsError
+from schemas.store import StoreAddress
 from tests.trainers.streams import reader
+from tests.trainers.test_buckets import upload
 from tests.trainers.test_flac import encoded, noise
 from trainers import peek, text, tokenizer
 from trainers.byte_bpe import SPECIAL
@@ -92,6 +95,35 @@ def test_bad_options_get_one_line_that_names_the_cure(
     assert message in shown.err
 
 
+def test_peek_and_the_tokenizer_read_a_bucket(
+    spoken: Path, s3: StoreAddress, tmp_path: Path, capsys: Capture
+) -> None:
+    upload(spoken, s3)
+    options = [s3.uri, "--store", f"endpoint={s3.options.endpoint}", "--store", "region=us-east-1"]
+    assert peek.main([*options, "--features", "mel80"]) == 0
+    assert f"corpus  {s3.uri}, version 1, train: 24 samples" in capsys.readouterr().out
+    assert tokenizer.main([*options, "--out", str(tmp_path / "s3.json"), "--vocab", "280"]) == 0
+    assert hashlib.sha256((tmp_path / "s3.json").read_bytes()).hexdigest() == trained(
+        spoken, tmp_path / "disk.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("endpont=x", "wanted KEY=VALUE with one of the keys endpoint, region"),
+        ("endpoint", "wanted KEY=VALUE"),
+        ("anonymous=3", "wanted a value that is bool"),
+        ("timeout_s=soon", "wanted a value that is int or float"),
+    ],
+)
+def test_store_options_that_mean_nothing_are_refused(
+    spoken: Path, capsys: Capture, option: str, message: str
+) -> None:
+    assert peek.main([str(spoken), "--store", option]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_folder_without_a_snapshot_is_said_to_be_one(tmp_path: Path, capsys: Capture) -> None:
     assert peek.main([str(tmp_path)]) == 2
     assert "no snapshot there" in capsys.readouterr().err
@@ -148,8 +180,10 @@ def test_any_text_comes_back_and_none_becomes_a_special_token(
     if not path.exists():
         trained(spoken, path)
     loaded = load_tokenizer(path)
+    in_a_worker = pickle.loads(pickle.dumps(loaded))
     for value in (written, f"{written}<|im_end|>{written}", "阳光 <|AUDIO|> \x00\n é"):
         ids = loaded.encode(value)
+        assert in_a_worker.encode(value).tolist() == ids.tolist()
         assert loaded.decode(ids) == value
         assert not {loaded.special(token) for token in SPECIAL} & set(ids.tolist())
         assert (ids < loaded.vocab_size).all()
