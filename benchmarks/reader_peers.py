@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1280)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="320 samples, one round")
     parser.add_argument(
         "--folder",
         type=Path,
@@ -143,7 +144,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    found = compare(options.folder, options.samples, options.rounds, options.workers)
+    samples, rounds = (320, 1) if options.quick else (options.samples, options.rounds)
+    found = compare(options.folder, samples, rounds, options.workers)
     for name in (*OURS, *PEERS):
         rates, cpu = found["samples_per_s"], found["cpu_ms_per_sample"]
         assert isinstance(rates, dict)

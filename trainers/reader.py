@@ -192,6 +192,8 @@ class Reader:
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch of the only corpus."""
+        if epoch < 0:
+            raise SettingsError(f"reader: epoch {epoch}; epochs count from 0")
         place = self._schedule.epoch_start(epoch)
         if place is None:
             raise SettingsError("reader: a mixture has no epochs to go to; load a state instead")

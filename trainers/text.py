@@ -24,6 +24,10 @@ class TextTokenizer:
     tokenizer: "Tokenizer"
     sha256: str
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A pickled Tokenizer forgets that special tokens are text to it; workers get it so.
+        return _restored, (self.tokenizer.to_str(), self.sha256)
+
     @property
     def vocab_size(self) -> int:
         """Ids are below this: the rows of an embedding."""
@@ -87,10 +91,21 @@ def load_tokenizer(path: Path) -> TextTokenizer:
         raise SettingsError(
             f"{path}: no tokenizer of the `tokenizers` library ({error}); wanted its tokenizer.json"
         ) from error
+    return _plain(tokenizer, checksum)
+
+
+def _plain(tokenizer: "Tokenizer", checksum: str) -> TextTokenizer:
+    """A tokenizer that neither pads nor cuts, and to which special tokens in a text are text."""
     tokenizer.encode_special_tokens = True
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return TextTokenizer(tokenizer, checksum)
+
+
+def _restored(data: str, checksum: str) -> TextTokenizer:
+    from tokenizers import Tokenizer
+
+    return _plain(Tokenizer.from_str(data), checksum)
 
 
 def save_tokenizer(tokenizer: "Tokenizer", path: Path) -> str:

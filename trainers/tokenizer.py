@@ -9,7 +9,7 @@ from pathlib import Path
 
 from schemas.errors import SettingsError
 from trainers.byte_bpe import train_byte_bpe
-from trainers.command import run_command
+from trainers.command import add_store_option, address_of, run_command
 from trainers.corpus import open_snapshot
 from trainers.text import load_tokenizer, require_tokenizers, save_tokenizer
 from trainers.texts import WHICH, bounded, corpus_texts
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         default=MAX_TEXTS,
         help="train on so many distinct texts, chosen by their hash (default: 1000000)",
     )
+    add_store_option(parser)
     return parser
 
 
@@ -49,7 +50,9 @@ def _train(options: argparse.Namespace) -> None:
     require_tokenizers()
     if options.max_texts < 1:
         raise SettingsError(f"--max-texts {options.max_texts}: wanted at least 1")
-    corpus = open_snapshot(options.uri, options.version, split=options.split)
+    corpus = open_snapshot(
+        address_of(options.uri, options.store), options.version, split=options.split
+    )
     texts = bounded(corpus_texts(corpus, options.texts), options.max_texts)
     checksum = save_tokenizer(train_byte_bpe(texts, options.vocab), options.out)
     tokenizer = load_tokenizer(options.out)

@@ -1,6 +1,7 @@
 """Packs and buckets of a corpus through the reader: whole samples, whatever runs and stops it."""
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -200,6 +201,25 @@ def test_chat_tokens_count_what_the_tokenizer_gives(tmp_path: Path, corpus: Path
     ]
     words = tokenizer.encode(assistant.spoken_text)
     assert cost(indexed) == 10 + vita_audio_tokens(user.duration_s) + len(words)
+
+
+def test_the_code_of_the_features_page_yields_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    from trainers.tokenizer import main
+
+    page = Path("docs/features.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+    make_corpus(tmp_path / "corpus", (200, 150))
+    monkeypatch.chdir(tmp_path)
+    assert main(["corpus", "--vocab", "280", "--out", "tokenizer.json"]) == 0
+    code = code.replace("batch_size=256", "batch_size=64").replace("limit=6000", "limit=600")
+    code = code.replace("        ...\n", "        packs.append(samples)\n")
+    names: dict[str, Any] = {"rank": 1, "world": 2, "packs": [], "checkpoint": {}}
+    exec(compile(code, "docs/features.md", "exec"), names)
+    assert len(names["packs"]) == 4 * names["checkpoint"]["reader"]["place"]["step"] > 4
+    assert all(sample.duration_s for pack in names["packs"] for sample in pack)
 
 
 def packed(samples: list[Sample]) -> Packs:

@@ -29,6 +29,11 @@ def user_seconds(turns: Sequence[IndexedTurn]) -> float:
     return sum(turn.duration_s for turn in turns if turn.role == USER)
 
 
+def audio_tokens(turns: Sequence[IndexedTurn]) -> float:
+    """The tokens of the user's turns by VITA's rule, and no text."""
+    return sum(vita_audio_tokens(turn.duration_s) for turn in turns if turn.role == USER)
+
+
 class ChatTokens:
     """Tokens of a chat: the user's turns as audio by VITA's rule, the assistant's as text.
 

@@ -21,9 +21,17 @@ Method = Literal["best_fit", "next_fit"]
 class Grouping(Protocol):
     """How a reader cuts its order into groups; all of ``to_json`` is in the run's state."""
 
-    cost: Cost
-    per_step: int
-    window_samples: int
+    @property
+    def cost(self) -> Cost:
+        """What a sample costs: tokens of packs, seconds of buckets."""
+
+    @property
+    def per_step(self) -> int:
+        """Groups in a step of all ranks."""
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of the order that are cut into groups together."""
 
     def cut(self) -> Cut:
         """The function from a window's costs to its groups."""
