@@ -18,7 +18,9 @@ from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.probe import check_conditional_puts
 from pipelines.request import prepare
 from pipelines.task import Job
+from schemas.address import scheme_of
 from schemas.canonical import pretty_json
+from schemas.errors import SettingsError
 from schemas.store import Store, open_store
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
@@ -51,6 +53,11 @@ def build_job(
         planned = prepare(request)
         view.finished()
         workers = _workers(job)
+        if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
+            raise SettingsError(
+                "output memory://: it lives in one process, and workers are others; give "
+                "--workers 0, or another --output"
+            )
         result = build(planned, _starter(job, workers, view), view)
         store = open_store(request.output)
         if not result.unchanged or any(store.size(name) is None for name in (RUN, CARD, REPORT)):

@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from jobs.settings import StoreSettings
-from schemas.address import scheme_of
+from schemas.address import check_endpoint, scheme_of
 from schemas.errors import SettingsError
 from schemas.store import StoreAddress, StoreOptions
 
@@ -29,6 +29,8 @@ def store_address(uri: str, given: StoreSettings) -> StoreAddress:
             found["profile"] = _profile()
         endpoint = found["endpoint"] or os.environ.get("AWS_ENDPOINT_URL_S3")
         endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL") or ""
+        if endpoint and not found["endpoint"]:
+            check_endpoint("AWS_ENDPOINT_URL", endpoint)
         if found["allow_http"] is None and endpoint.startswith("http://"):
             found["allow_http"] = True
     return StoreAddress(uri, StoreOptions(**found))

@@ -8,7 +8,8 @@ from typing import Any
 
 from pipelines.commit import Commit, read_sha256, sha256_of
 from pipelines.outcome import identity_reasons, read_outcomes
-from pipelines.plan import read_plan
+from pipelines.plan import Partition, read_plan
+from pipelines.together import together
 from schemas.errors import DamageError, StoreError
 from schemas.index import INDEX
 from schemas.parquet import iterate
@@ -52,15 +53,19 @@ def file_damage(store: Store, manifest: Manifest, *, deep: bool = False) -> Iter
     """
     lengths = {f"shards/{shard['name']}": shard["bytes"] for shard in manifest["shards"]}
     checksum = read_sha256 if deep else sha256_of
-    for entry in named_files(manifest):
+
+    def look(entry: FileEntry) -> Damage | None:
         name = entry["name"]
         size = store.size(name)
         if size is None:
-            yield Damage(name, "missing")
-        elif size != lengths.get(name, size):
-            yield Damage(name, f"has {size} bytes, the manifest says {lengths[name]}")
-        elif checksum(store, name) != entry["sha256"]:
-            yield Damage(name, "its sha256 is not the manifest's")
+            return Damage(name, "missing")
+        if size != lengths.get(name, size):
+            return Damage(name, f"has {size} bytes, the manifest says {lengths[name]}")
+        if checksum(store, name) != entry["sha256"]:
+            return Damage(name, "its sha256 is not the manifest's")
+        return None
+
+    yield from filter(None, together(store, look, named_files(manifest)))
     yield from _commit_damage(store, manifest)
     yield from _pointer_damage(store, manifest)
 
@@ -101,11 +106,8 @@ def all_damage(store: Store, manifest: Manifest, *, deep: bool = True) -> Iterat
     yield from broken.values()
     if manifest["plan"]["name"] not in broken:
         plan = read_plan(store, manifest)
-        for partition in plan.partitions:
-            try:
-                read_verified(store, partition.entry)
-            except (DamageError, StoreError) as error:
-                yield Damage(partition.file, str(error))
+        looks = together(store, lambda item: _partition_damage(store, item), plan.partitions)
+        yield from filter(None, looks)
         if plan.rows != manifest["counts"]["rows"]:
             yield Damage(manifest["plan"]["name"], f"plans {plan.rows} rows, not the manifest's")
     yield from _count_damage(store, manifest, set(broken))
@@ -114,6 +116,14 @@ def all_damage(store: Store, manifest: Manifest, *, deep: bool = True) -> Iterat
     for shard in manifest["shards"]:
         if not {f"shards/{shard['name']}", f"index/{shard['index']}"} & set(broken):
             yield from _shard_damage(store, shard, sets, keys, deep)
+
+
+def _partition_damage(store: Store, partition: Partition) -> Damage | None:
+    try:
+        read_verified(store, partition.entry)
+    except (DamageError, StoreError) as error:
+        return Damage(partition.file, str(error))
+    return None
 
 
 def _commit_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:

@@ -18,12 +18,10 @@ def check_conditional_puts(store: Store) -> None:
     if scheme_of(store.uri) not in OBJECT_SCHEMES:
         return
     path = f"{FOLDER}/{secrets.token_hex(8)}"
-    try:
-        first = store.put_new(path, b"first")
-        second = store.put_new(path, b"second")
-        there = store.get(path)
-    finally:
-        store.delete_many([path])
+    first = store.put_new(path, b"first")
+    second = store.put_new(path, b"second")
+    there = store.get(path)
+    store.delete_many([path])
     if not first or second or there != b"first":
         raise StoreError(
             f"{store.uri}: this store does not honor conditional puts (If-None-Match: *): the "
@@ -39,12 +37,10 @@ def clock_s(store: Store) -> float:
     Ages are told by this clock, so a wrong clock of this machine changes nothing.
     """
     path = f"{FOLDER}/{secrets.token_hex(8)}"
-    try:
-        store.put(path, b"what time is it?")
-        # from a listing, as all other times: some servers round the time that they tell of one
-        times = [meta.modified_s for meta in store.scan(FOLDER) if meta.path == path]
-    finally:
-        store.delete_many([path])
+    store.put(path, b"what time is it?")
+    # from a listing, as all other times: some servers round the time that they tell of one
+    times = [meta.modified_s for meta in store.scan(FOLDER) if meta.path == path]
+    store.delete_many([path])
     if not times:
         raise StoreError(
             f"{store.uri}/{path}: was written and is not there; a store must show what it took. Is "

@@ -197,8 +197,7 @@ class Worker:
         sha256 = sha256_hex(data)
         entry: FileEntry = {"name": f"artifacts/{fit.name}-{sha256[:12]}", "sha256": sha256}
         self.output.put(entry["name"], data)
-        for path in task.parts:
-            self.work.delete(path)
+        self.work.delete_many(task.parts)
         return {"artifact": entry}
 
     def _samples(self, evaluator: Evaluator, task: AssembleShard) -> Iterator[Sample]:

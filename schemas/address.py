@@ -52,6 +52,11 @@ class StoreOptions:
     timeout_s: float = 60.0
     retry_s: float = 120.0
 
+    def __post_init__(self) -> None:
+        """Raise SettingsError for an endpoint that is no address."""
+        if self.endpoint is not None:
+            check_endpoint("output.store.endpoint", self.endpoint)
+
 
 @dataclass(frozen=True)
 class StoreAddress:
@@ -63,6 +68,22 @@ class StoreAddress:
     def below(self, folder: str) -> "StoreAddress":
         """The store of a folder inside this one."""
         return StoreAddress(f"{self.uri.rstrip('/')}/{folder}", self.options)
+
+
+def check_endpoint(who: str, endpoint: str) -> None:
+    """Raise SettingsError unless an endpoint is http(s)://HOST; one with a user is not repeated."""
+    parsed = urlparse(endpoint)
+    shown = "(not repeated, it holds a user or a query)" if _secret(endpoint) else f"'{endpoint}'"
+    if parsed.scheme not in ("http", "https") or not parsed.hostname or _secret(endpoint):
+        raise SettingsError(
+            f"{who} {shown}: wanted an address such as https://s3.example.com or "
+            "http://127.0.0.1:9000; keys belong into the environment"
+        )
+
+
+def _secret(address: str) -> bool:
+    parsed = urlparse(address)
+    return "@" in parsed.netloc or bool(parsed.query or parsed.fragment)
 
 
 def scheme_of(uri: str) -> str:
@@ -77,7 +98,7 @@ def object_place(uri: str) -> tuple[str, str, str]:
     """
     parsed = urlparse(uri)
     scheme = parsed.scheme.lower()
-    if "@" in parsed.netloc or parsed.query or parsed.fragment:
+    if _secret(uri):
         raise SettingsError(
             f"{scheme}://...: an address holds a bucket and a folder, and neither keys nor options;"
             " give keys by the environment (AWS_PROFILE and its kin), options by output.store"

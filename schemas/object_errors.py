@@ -9,6 +9,15 @@ LATER: Final = "run the same command again: finished work is kept"
 # Codes in the body of an answer, or words of the client, and what helps. The first that fits.
 _CURES: Final = (
     (
+        "169.254.169.254|InstanceMetadata|Missing region|metadata.google.internal",
+        "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+        "AWS_PROFILE, or run where a role is attached (docs/storage.md)",
+    ),
+    (
+        "scheme is not allowed|builder error",
+        "this endpoint is http and not https; set output.store.allow_http, or AWS_ALLOW_HTTP=true",
+    ),
+    (
         "NoSuchBucket|BucketNotFound|ContainerNotFound|specified bucket does not exist",
         "the bucket is not there; create it, or correct --output or output.store.endpoint",
     ),
@@ -52,11 +61,6 @@ _CURES: Final = (
         "no server answers there; check output.store.endpoint or AWS_ENDPOINT_URL, and the network",
     ),
     (
-        "Missing region|credential|InstanceMetadata|169.254.169.254",
-        "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-        "AWS_PROFILE, or run where a role is attached",
-    ),
-    (
         "ConditionalRequestConflict",
         "another writer kept this object busy; " + LATER,
     ),
@@ -76,7 +80,7 @@ _CURES: Final = (
     ),
 )
 # What no repetition cures: the rest (5xx, resets, cut bodies, timeouts) is tried again.
-_FINAL: Final = re.compile("|".join(pattern for pattern, _ in _CURES[:8]))
+_FINAL: Final = re.compile("|".join(pattern for pattern, _ in _CURES[:10]))
 _URL: Final = re.compile(r"(https?://)[^\s/@]*@|\?[^\s|]*")
 
 

@@ -175,7 +175,8 @@ class ObjectStore:
         for start in range(0, len(names), _DELETED_AT_ONCE):
             group = names[start : start + _DELETED_AT_ONCE]
             with suppress(_Missing):  # some stores say so
-                self._tried("delete", group[0], partial(self._delete, group))
+                path = group[0].removeprefix(f"{self._prefix}/")
+                self._tried("delete", path, partial(self._delete, group))
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Multipart uploads that nobody completed. StoreError where they cannot be listed."""

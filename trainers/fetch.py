@@ -13,7 +13,7 @@ from trainers.blobs import open_blobs
 from trainers.cache import DiskCache
 from trainers.index import MEMORY_BYTES, IndexSlices
 from trainers.keylocks import KeyLocks
-from trainers.retry import with_retries
+from trainers.retry import again_after
 from trainers.sample import RowTuple
 
 OnDamage = Literal["raise", "skip"]
@@ -152,20 +152,28 @@ class Fetcher:
 
     def _from_store(self, entry: ShardEntry, offset: int, length: int, checksum: int) -> bytes:
         """The range from the store, tried again after a failure. Raises what the last try did."""
+        try:
+            return self._once(entry, offset, length, checksum)
+        except (StoreError, DamageError) as error:
+            return again_after(
+                error,
+                lambda: self._once(entry, offset, length, checksum, again=True),
+                self._settings.retries,
+            )
 
-        def read(again: bool) -> bytes:
-            if again:
-                self._count("tried_again")
-            data = self._blobs.read(entry, offset, length, again=again)
-            if crc32c(data) != checksum:
-                raise DamageError(
-                    f"{self._store.uri}/shards/{entry['name']}: the {length} bytes at {offset} do "
-                    "not have the index's crc32c; run `voxmill verify` to see what is damaged, "
-                    "then restore the shard or build the corpus again"
-                )
-            return data
-
-        return with_retries(read, self._settings.retries)
+    def _once(
+        self, entry: ShardEntry, offset: int, length: int, checksum: int, *, again: bool = False
+    ) -> bytes:
+        if again:
+            self._count("tried_again")
+        data = self._blobs.read(entry, offset, length, again=again)
+        if crc32c(data) != checksum:
+            raise DamageError(
+                f"{self._store.uri}/shards/{entry['name']}: the {length} bytes at {offset} do "
+                "not have the index's crc32c; run `voxmill verify` to see what is damaged, "
+                "then restore the shard or build the corpus again"
+            )
+        return data
 
     def _count(self, name: str) -> None:
         with self._lock:

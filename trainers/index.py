@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.canonical import sha256_hex
-from schemas.errors import DamageError
+from schemas.errors import DamageError, StoreError
 from schemas.snapshot import ShardEntry
 from schemas.store import Store
 from trainers.cache import DiskCache
 from trainers.keylocks import KeyLocks
-from trainers.retry import with_retries
+from trainers.retry import again_after
 
 ROW: Final = np.dtype(
     [
@@ -86,14 +86,20 @@ class IndexSlices:
 
     def _cached(self, entry: ShardEntry) -> Rows:
         if self._cache is None:
-            return with_retries(lambda _: self._load(entry), self._retries)
+            return self._load_surely(entry)
         name = f"{entry['index_sha256']}.{_ROW_FORMAT}"
         data = self._cache.kept(name)
         if data is not None and len(data) == entry["samples"] * ROW.itemsize:
             return np.frombuffer(data, ROW)
-        rows = with_retries(lambda _: self._load(entry), self._retries)
+        rows = self._load_surely(entry)
         self._cache.keep(name, rows.tobytes())
         return rows
+
+    def _load_surely(self, entry: ShardEntry) -> Rows:
+        try:
+            return self._load(entry)
+        except (StoreError, DamageError) as error:
+            return again_after(error, lambda: self._load(entry), self._retries)
 
     def _load(self, entry: ShardEntry) -> Rows:
         path = f"index/{entry['index']}"

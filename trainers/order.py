@@ -50,10 +50,12 @@ class OrderSettings:
     window: int = WINDOW
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "lanes", "block", "window"):
+        for name in ("batch_size", "lanes", "block", "window", "seed"):
             value = getattr(self, name)
-            if value < 1:
-                raise SettingsError(f"reader: {name} is {value}; give at least 1")
+            if not isinstance(value, int) or (value < 1 and name != "seed"):
+                raise SettingsError(
+                    f"reader: {name} is {value!r}; give a whole number of at least 1"
+                )
         if self.batch_size % self.lanes:
             raise SettingsError(
                 f"reader: batch_size {self.batch_size} is no multiple of lanes {self.lanes}; give "

@@ -291,16 +291,8 @@ class Reader:
                 raise
             place = (corpus.name, slot.epoch, slot.position, entry["name"], slot.row)
             return Skip(*place, str(error)), slot.ends_step
-        sample = sample_of(
-            corpus.name,
-            slot.epoch,
-            slot.position,
-            data,
-            row,
-            slot.padding,
-            group=slot.group,
-            shard=entry["name"],
-        )
+        where = (corpus.name, slot.epoch, slot.position)
+        sample = sample_of(*where, data, row, slot.padding, slot.group, entry["name"])
         return sample, slot.ends_step
 
     def _judge(self, result: Sample | Skip) -> Sample | None:

@@ -5,22 +5,23 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from schemas.errors import DamageError, StoreError
+from schemas.errors import DamageError, StoreError, VoxmillError
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 _PAUSE_S: Final = 0.2
 
 
-def with_retries(read: Callable[[bool], Result], retries: int) -> Result:
-    """``read(False)``; after a StoreError or DamageError ``read(True)``, ``retries`` times at most.
+def again_after(error: VoxmillError, read: Callable[[], Result], retries: int) -> Result:
+    """``read`` after it failed with ``error``, up to ``retries`` times.
 
-    Raises what the last try raised.
+    Raises what the last try raised: a StoreError or a DamageError.
     """
     for tried in range(retries):
+        logger.warning("%s; trying again", error)
+        time.sleep(_PAUSE_S * (tried + 1))
         try:
-            return read(tried > 0)
-        except (StoreError, DamageError) as error:
-            logger.warning("%s; trying again", error)
-            time.sleep(_PAUSE_S * (tried + 1))
-    return read(retries > 0)
+            return read()
+        except (StoreError, DamageError) as another:
+            error = another
+    raise error

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.errors import DamageError
-from schemas.shard import BLOCK, durations_suffix, flac_suffix, read_npy, units_suffix
+from schemas.shard import durations_suffix, flac_suffix, read_npy, units_suffix
 from trainers.flac import decode_flac
+from trainers.members import NAME, Members
 
 RowTuple = tuple[int, int, int, int, int, float, float]  # a row of trainers.index.ROW
-_NAME, _SIZE, _DIGITS = 100, 124, 11  # of a USTAR header: length, offset, length [bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +92,19 @@ class Sample:
     padding: bool = False
     group: int = 0
     shard: str = ""
-    _members: dict[str, bytes] | None = field(default=None, repr=False, compare=False)
+    _members: Members | None = field(default=None, repr=False, compare=False)
     _record: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def key(self) -> str:
         """The sample's key, which is the id of the source row."""
-        return _name(self.data, 0).partition(".")[0]
+        return self.data[:NAME].partition(b".")[0].decode("ascii", "replace")
 
     @property
-    def members(self) -> dict[str, bytes]:
+    def members(self) -> Members:
         """The files of the sample by suffix, such as ``json`` or ``00.user.flac``."""
         if self._members is None:
-            self._members = split_members(self.data)
+            self._members = Members(self.data)
         return self._members
 
     @property
@@ -137,7 +136,6 @@ def sample_of(
     data: bytes,
     row: RowTuple,
     padding: bool = False,
-    *,
     group: int = 0,
     shard: str = "",
 ) -> Sample:
@@ -145,34 +143,3 @@ def sample_of(
     _, _, _, num_units, num_frames, duration_s, user_s = row
     lengths = (duration_s, user_s, num_units, num_frames)
     return Sample(corpus, epoch, position, data, *lengths, padding, group, shard)
-
-
-def split_members(data: bytes) -> dict[str, bytes]:
-    """The files of one sample's byte range, by suffix.
-
-    The range is checked already; this reads the headers of the USTAR format that
-    ``schemas.shard.ShardWriter`` writes, several times faster than ``tarfile``.
-    """
-    members: dict[str, bytes] = {}
-    offset, end = 0, len(data)
-    try:
-        skipped = data.index(b".", 0, _NAME) + 1  # the key, the same in every name
-        while offset < end:
-            name_ends = data.index(b"\0", offset, offset + _NAME + 1)
-            suffix = data[offset + skipped : name_ends].decode()
-            size = int(data[offset + _SIZE : offset + _SIZE + _DIGITS], 8)
-            start = offset + BLOCK
-            offset = start + size
-            members[suffix] = data[start:offset]
-            offset += -size % BLOCK
-    except ValueError as error:
-        raise DamageError(
-            f"no header of a shard at byte {offset} of a sample ({error}); run `voxmill "
-            "verify` on the corpus: its index and its shard do not fit together"
-        ) from error
-    return members
-
-
-def _name(data: bytes, offset: int) -> str:
-    """The name of the member whose header starts at ``offset``."""
-    return data[offset : offset + _NAME].partition(b"\0")[0].decode("ascii", "replace")

@@ -192,8 +192,18 @@ def test_a_bucket_that_cannot_be_used_is_told_at_once(
     done = bucket_build(reference.job, uri)
     assert (done.code, done.out) == (2, "")
     assert words in done.err
+    assert "/corpus/corpus/" not in done.err
     assert "Traceback" not in done.err
     assert "test-secret" not in done.err
+
+
+def test_memory_is_for_one_process(reference: Reference) -> None:
+    done = voxmill("build", reference.job, "--output", "memory://here/x", "--workers", "1")
+    assert done.code == 2
+    assert "it lives in one process, and workers are others; give --workers 0" in done.err
+    done = build_here(reference.job, "memory://here/x")  # type: ignore[arg-type]
+    assert done.code == 0, done.err
+    assert contents(open_store("memory://here/x")) == reference.published
 
 
 def test_a_store_that_ignores_conditional_puts_is_refused_before_any_work(
@@ -207,7 +217,7 @@ def test_a_store_that_ignores_conditional_puts_is_refused_before_any_work(
     assert open_store(s3).list("") == []
 
 
-@pytest.mark.parametrize("under", ["memo/units", "shards/", "snapshots/"])
+@pytest.mark.parametrize("under", ["inputs/", "shards/", "snapshots/"])
 def test_a_bucket_that_fills_up_is_told_and_overcome(
     reference: Reference, through: tuple[str, Proxy], s3: StoreAddress, under: str
 ) -> None:
@@ -378,3 +388,26 @@ def test_clean_removes_temporary_files_and_open_uploads(
     client.create_multipart_upload(Bucket=name, Key="corpus/shards/train-000000-abc.tar")
     assert voxmill("clean", uri, "--grace", "0", "--json").last_json["removed"] == 1
     assert list(open_store(s3).unfinished()) == []
+
+
+def test_a_shard_that_vanishes_before_the_snapshot_is_told_and_not_published(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something else deletes in the output between the commits and the snapshot."""
+    from pipelines import publish
+
+    real = publish._write_outcomes
+    output = tmp_path / "out"
+
+    def delete_then_write(*arguments: Any) -> Any:
+        for path in output.glob("shards/train-*.tar"):
+            path.unlink()
+        return real(*arguments)
+
+    monkeypatch.setattr(publish, "_write_outcomes", delete_then_write)
+    done = build_here(reference.job, output)
+    assert done.code == 2
+    assert "committed, and no longer there as it was" in done.err
+    assert versions(open_store(str(output))) == []
+    monkeypatch.undo()
+    assert build_here(reference.job, output).last_json["identity"] == reference.line["identity"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import DamageError, SettingsError, StoreError
+from schemas.object_errors import explained
 from schemas.object_store import PART_BYTES
 from schemas.store import Store, StoreAddress, StoreOptions, open_store
 
@@ -159,6 +160,27 @@ def test_an_address_that_cannot_be_meant_is_refused_without_repeating_a_secret(
     with pytest.raises(SettingsError, match=said) as caught:
         open_store(uri)
     assert "secret" not in str(caught.value)
+
+
+def test_an_http_endpoint_of_the_environment_alone_is_told_what_it_lacks(
+    s3: StoreAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", str(s3.options.endpoint))
+    store = open_store(StoreAddress(s3.uri, StoreOptions(region="us-east-1", retry_s=0)))
+    with pytest.raises(StoreError, match="this endpoint is http and not https"):
+        store.get("x")
+
+
+def test_without_credentials_the_cure_is_named() -> None:
+    said = "Error performing PUT http://169.254.169.254/latest/api/token - 403 Forbidden"
+    assert "no credentials were found; set" in str(explained(OSError(said), "read", "s3://b/x"))
+
+
+def test_no_message_repeats_a_signature() -> None:
+    said = "GET https://user:word@host/b/x?X-Amz-Signature=abc&sig=word in 3ms - 500"
+    text = str(explained(OSError(said), "read", "s3://b/x"))
+    assert "word" not in text
+    assert "abc" not in text
 
 
 def test_an_option_that_a_store_does_not_know_is_refused() -> None:

@@ -19,6 +19,4 @@ def test_the_table_of_faults_holds_every_case_with_its_outcome_and_nothing_else(
     for case in cases():
         outcome = told[case.name]
         assert (case.outcome == RIGHT) == (outcome == "right bytes"), case.name
-        assert case.outcome == RIGHT or re.search(
-            case.outcome.replace("3000", "N").replace("100", "M"), outcome
-        ), case.name
+        assert case.outcome == RIGHT or re.search(case.outcome, outcome), case.name

@@ -135,7 +135,8 @@ def test_a_batch_touches_almost_as_many_shards_as_a_random_draw(shards: int) -> 
     ("changes", "words"),
     [
         ({"lanes": 3}, "give lanes=8, or leave lanes out"),
-        ({"block": 0}, "block is 0"),
+        ({"block": 0}, "block is 0; give a whole number of at least 1"),
+        ({"seed": "a"}, "seed is .a."),
         ({"seed": -1}, "seed is -1"),
         ({"remainder": "keep"}, "'drop' or 'pad'"),
     ],
