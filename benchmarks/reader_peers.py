@@ -29,7 +29,6 @@ from benchmarks.made_corpus import make_corpus
 
 OURS = ("voxmill", "voxmill_plain")
 PEERS = ("webdataset", "litdata", "streaming")
-TORCH = "torch==2.13.0"  # first and by itself: an open range pulls CUDA
 REQUIREMENTS = Path(__file__).with_name("reader_peers.txt")
 ROOT = Path(__file__).parent.parent
 SHARD_SAMPLES = 64
@@ -72,14 +71,13 @@ def compare(folder: Path, samples: int, rounds: int, workers: int) -> dict[str, 
 def environment(folder: Path) -> Path:
     """The interpreter of the peers' environment, made where it is missing."""
     pins = REQUIREMENTS.read_bytes()
-    venv = folder / f"venv-{hashlib.sha256(pins + TORCH.encode()).hexdigest()[:12]}"
+    venv = folder / f"venv-{hashlib.sha256(pins).hexdigest()[:12]}"
     python = venv / "bin" / "python"
     if not (venv / "done").exists():
         sys.stderr.write(f"installing the peers into {venv} (once)\n")
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
         pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        subprocess.run([*pip, TORCH], check=True)
-        subprocess.run([*pip, TORCH, "--requirement", str(REQUIREMENTS)], check=True)
+        subprocess.run([*pip, "--no-deps", "--requirement", str(REQUIREMENTS)], check=True)
         (venv / "done").touch()
     return python
 

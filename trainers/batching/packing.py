@@ -44,9 +44,6 @@ def best_fit(costs: Sequence[float], limit: int) -> list[Group]:
     room: list[tuple[float, int]] = []  # tokens left and number of each pack, sorted
     for place in sorted(range(len(costs)), key=lambda place: (-costs[place], place)):
         cost = costs[place]
-        if cost > limit:
-            packs.append([place])
-            continue
         found = bisect.bisect_left(room, (cost, -1))
         if found < len(room):
             left, number = room.pop(found)
@@ -54,7 +51,7 @@ def best_fit(costs: Sequence[float], limit: int) -> list[Group]:
             left, number = limit, len(packs)
             packs.append([])
         packs[number].append(place)
-        bisect.insort(room, (left - cost, number))
+        bisect.insort(room, (left - cost, number))  # below 0 where a sample exceeds the limit
     return sorted(tuple(sorted(pack)) for pack in packs)
 
 
