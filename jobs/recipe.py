@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.settings import JobSettings
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
@@ -11,6 +12,8 @@ from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
 from schemas.errors import SettingsError
+from transforms.ask_respond import AskRespond
+from transforms.ask_rewrite import AskRewrite
 from transforms.backends.espeak import Espeak
 from transforms.backends.flite import Flite
 from transforms.backends.tts import SpeechBackend
@@ -27,11 +30,13 @@ NOT_IN_MANIFEST = {"output", "engine", "limits"}
 
 
 def pipeline_of(
-    job: JobSettings, bank: VoiceBank, backends: tuple[SpeechBackend, ...] = BACKENDS
+    job: JobSettings,
+    bank: VoiceBank,
+    backends: tuple[SpeechBackend, ...] = BACKENDS,
+    keys: Keys | None = None,
 ) -> Pipeline:
     """The pipeline of a job. Raises SettingsError or BackendError, with the cure."""
     check_voices(bank, backends)
-    rewrite, respond = job.rewrite, job.respond
     return instruct_s2s(
         Recipe(
             seed=job.seed,
@@ -39,14 +44,8 @@ def pipeline_of(
                 enabled=job.dedup.enabled, scope=job.dedup.scope, ignore=job.dedup.ignore
             ),
             eval_fraction=job.splits.eval_fraction,
-            rewrite=Rewrite(
-                seed=job.seed,
-                input_policy=InputPolicy(rewrite.input_policy),
-                max_input_chars=rewrite.max_input_chars.pairs(),
-                max_chars=rewrite.max_chars.pairs(),
-                filler_rate=rewrite.filler_rate,
-            ),
-            respond=Respond(max_chars=respond.max_chars.pairs()),
+            rewrite=_rewrite(job, keys or {}),
+            respond=_respond(job, keys or {}),
             limits=Limits(**job.speakable.model_dump()),
             bank=bank,
             backends=backends,
@@ -57,6 +56,25 @@ def pipeline_of(
             min_pairs=job.min_pairs,
         )
     )
+
+
+def _rewrite(job: JobSettings, keys: Keys) -> Rewrite | AskRewrite:
+    rewrite = job.rewrite
+    if rewrite.backend == "chat":
+        return ask_rewrite(job, keys)
+    return Rewrite(
+        seed=job.seed,
+        input_policy=InputPolicy(rewrite.input_policy),
+        max_input_chars=rewrite.max_input_chars.pairs(),
+        max_chars=rewrite.max_chars.pairs(),
+        filler_rate=rewrite.filler_rate,
+    )
+
+
+def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond:
+    if job.respond.backend == "chat":
+        return ask_respond(job, keys)
+    return Respond(max_chars=job.respond.max_chars.pairs())
 
 
 def check_voices(bank: VoiceBank, backends: tuple[SpeechBackend, ...]) -> None:
@@ -79,6 +97,7 @@ def request_of(
     retry_failed: bool = False,
     refit: bool = False,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
+    keys: Keys | None = None,
 ) -> Request:
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
     if job.output.uri is None:
@@ -89,6 +108,7 @@ def request_of(
             "rows to a local folder first"
         )
     bank = load_bank(folder / job.voices.bank)
+    told = with_prompts(job, folder)
     source = SourceSettings(
         path=folder / job.source.path,
         adapter=job.source.adapter,
@@ -97,11 +117,11 @@ def request_of(
         lang=job.source.lang,
     )
     return Request(
-        pipeline=pipeline_of(job, bank, backends),
+        pipeline=pipeline_of(told, bank, backends, keys),
         rows=lambda: read_source(source, limit),
         output=job.output.uri,
         work=job.output.work or f"{job.output.uri}/work",
-        settings=manifest_settings(job, bank),
+        settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
         same_lineage=job.output.same_lineage,
@@ -114,6 +134,7 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     settings["source"].pop("path")
+    settings["models"] = without_addresses(settings["models"])
     settings["voices"] = [asdict(voice) for voice in bank.voices]
     return settings
 

@@ -9,6 +9,7 @@ from typing import Any
 from pipelines.commit import Commit, sha256_of
 from pipelines.outcome import identity_reasons, read_outcomes
 from pipelines.plan import read_plan
+from pipelines.replies import read_listing
 from schemas.errors import DamageError, StoreError
 from schemas.index import INDEX
 from schemas.parquet import iterate
@@ -44,7 +45,7 @@ class Damage:
 
 def file_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:
     """Every file that a snapshot names, by size and sha256; then its commit records."""
-    for entry in named_files(manifest):
+    for entry in [*named_files(manifest), *_reply_files(store, manifest)]:
         size = store.size(entry["name"])
         if size is None:
             yield Damage(entry["name"], "missing")
@@ -77,7 +78,16 @@ def named_files(manifest: Manifest) -> list[FileEntry]:
         manifest["failed"],
         manifest["plan"],
         *manifest["artifacts"].values(),
+        *([manifest["replies"]] if "replies" in manifest else []),
     ]
+
+
+def _reply_files(store: Store, manifest: Manifest) -> list[FileEntry]:
+    """The files of model replies; none where their listing is damaged, which is said of itself."""
+    try:
+        return list(read_listing(store, manifest.get("replies")).values())
+    except (DamageError, StoreError):
+        return []
 
 
 def all_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:

@@ -14,6 +14,7 @@ from pipelines.fingerprint import fingerprint
 from pipelines.memo import unpack
 from pipelines.outcome import OUTCOME, Outcome, identity_reasons
 from pipelines.plan import write_plan
+from pipelines.replies import write_listing
 from pipelines.request import Planned
 from pipelines.task import Receipt, State
 from schemas.canonical import pretty_json
@@ -112,6 +113,9 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
         "unit_sets": [ending.state.unit_set.to_json()] if ending.state.unit_set else [],
         "checksum": "",
     }
+    replies = {item["partition"]: item["replies"] for item in ending.receipts if "replies" in item}
+    if replies:
+        manifest["replies"] = write_listing(output, replies)
     return _claim(output, sealed(manifest))
 
 

@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from pipelines.asking import Desks, ask_ahead, calls_of
 from pipelines.commit import assemble
 from pipelines.evaluate import Evaluator, StepStats, Tables, Watch, conform_live
 from pipelines.graph import CONVERSATIONS, Pipeline
 from pipelines.memo import Memo, pack_bytes, unpack
 from pipelines.outcome import OUTCOME, not_accepted
 from pipelines.plan import Partition, PlannedShard, load_partition
+from pipelines.replies import publish_replies
 from pipelines.sample import Sample, samples
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
@@ -40,6 +42,7 @@ class Job:
     scratch: str  # folder of this run in the work store; two runs of one build share none
     generation: int
     environment: Mapping[str, str]
+    replies: FileEntry | None = None  # the parent's listing of model replies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,19 @@ class RunPartition:
     partition: Partition
     until: str | None
     num_partitions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskAhead:
+    """Evaluate many partitions side by side before the node ``until``: the steps that ask models.
+
+    One partition alone keeps a dozen requests in flight, a server wants hundreds. What is asked
+    here stands in the memo when the partitions come one by one.
+    """
+
+    state: State
+    partitions: tuple[Partition, ...]
+    until: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +104,15 @@ class Exhibit:
     ids: tuple[str, ...]
 
 
-Task: TypeAlias = RunPartition | FinishFit | AssembleShard | Exhibit
+Task: TypeAlias = RunPartition | AskAhead | FinishFit | AssembleShard | Exhibit
+
+
+def counted(stats: Mapping[str, StepStats]) -> dict[str, dict[str, Any]]:
+    """What was done in each step, as a receipt carries it."""
+    return {
+        name: {"rows": item.rows, "computed": item.computed, "busy_s": item.busy_s}
+        for name, item in stats.items()
+    }
 
 
 @dataclass
@@ -98,6 +122,7 @@ class Worker:
     job: Job
     _evaluator: Evaluator | None = field(default=None, repr=False)
     _state: State | None = field(default=None, repr=False)
+    _desks: Desks | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         here = environment()
@@ -119,6 +144,9 @@ class Worker:
         evaluator = self._at(task.state)
         if isinstance(task, RunPartition):
             return self._partition(evaluator, task, watch)
+        if isinstance(task, AskAhead):
+            stats = ask_ahead(evaluator, self.output, task.partitions, task.until, watch)
+            return {"steps": counted(stats), "asked": self._asking().take_spent()}
         if isinstance(task, FinishFit):
             return self._finish(task)
         if isinstance(task, AssembleShard):
@@ -149,9 +177,15 @@ class Worker:
                 state.fingerprints,
                 artifacts,
                 generation=self.job.generation,
+                desk=self._asking().desk,
             )
             self._state = state
         return self._evaluator
+
+    def _asking(self) -> Desks:
+        if self._desks is None:
+            self._desks = Desks(self.work, self.output, self.job.replies)
+        return self._desks
 
     def _evaluate(
         self, evaluator: Evaluator, partition: Partition, until: str | None, watch: Watch
@@ -163,10 +197,8 @@ class Worker:
         tables, stats = self._evaluate(evaluator, task.partition, task.until, watch)
         receipt: Receipt = {
             "partition": task.partition.name,
-            "steps": {
-                name: {"rows": item.rows, "computed": item.computed, "busy_s": item.busy_s}
-                for name, item in stats.items()
-            },
+            "steps": counted(stats),
+            "asked": self._asking().take_spent(),
         }
         if task.until is not None:
             fit = self.job.pipeline.node(task.until)
@@ -178,6 +210,11 @@ class Worker:
             self.work.put(path, pack_bytes(partial))
             return {**receipt, "part": path}
         conversations = tables[CONVERSATIONS]
+        calls, keys = calls_of(conversations)
+        if keys:
+            desk = self._asking().desk(task.partition.name)
+            receipt["calls"] = calls
+            receipt["replies"] = publish_replies(self.output, task.partition.name, desk, keys)
         rows = not_accepted(conversations, task.partition.name)
         path = f"{self.job.scratch}/outcomes/{task.partition.name}.pack"
         self.work.put(path, pack_bytes(pa.Table.from_pylist(rows, schema=OUTCOME)))

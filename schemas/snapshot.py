@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from schemas.canonical import canonical_json, digest, sha256_hex
 from schemas.errors import DamageError
@@ -65,6 +65,7 @@ class Manifest(TypedDict):
     artifacts: dict[str, FileEntry]
     fingerprints: dict[str, str]
     unit_sets: list[dict[str, object]]
+    replies: NotRequired[FileEntry]  # which files hold the model replies of each partition
     checksum: str  # digest of all the rest
 
 
@@ -129,7 +130,7 @@ def read_snapshot(store: Store, version: int) -> Manifest:
             f"{name}: schema {value.get('schema')}, this version reads {SCHEMA}; use the release "
             "that wrote it"
         )
-    missing = [key for key in Manifest.__annotations__ if key not in value]
+    missing = [key for key in sorted(Manifest.__required_keys__) if key not in value]
     if missing:
         raise DamageError(f"{name}: lacks {missing}; restore it from a copy, or build again")
     manifest: Manifest = value  # type: ignore[assignment]

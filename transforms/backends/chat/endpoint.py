@@ -1,0 +1,190 @@
+"""Any OpenAI-compatible endpoint (vLLM, SGLang, llama.cpp, hosted): an asynchronous client."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from schemas.errors import BackendError
+from transforms.backends.chat.health import Health
+from transforms.backends.chat.lanes import Lane, Lanes
+from transforms.backends.chat.protocol import (
+    Ask,
+    ChatError,
+    ContextExceeded,
+    Reply,
+    RequestRefused,
+    Sampling,
+)
+from transforms.backends.chat.secret import Secret
+from transforms.backends.chat.wire import Outcome, request_body, understand
+
+if TYPE_CHECKING:
+    import aiohttp
+
+logger = logging.getLogger(__name__)
+MAX_BODY_BYTES = 4_000_000
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+OVERLOAD_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A model behind one or more addresses, each ending in ``/v1`` or the like.
+
+    Only ``sampling`` changes replies. ``patience_s`` is how long nothing may be answered before the
+    build stops; ``max_attempts`` how often one request may fail while others succeed.
+    ``max_in_flight`` is of one worker; ``processes`` workers ask at a time.
+    """
+
+    sampling: Sampling
+    urls: tuple[str, ...] = ()
+    not_ready: str = ""  # why nothing can be asked
+    key: Secret | None = None
+    also_named: tuple[str, ...] = ()
+    max_in_flight: int = 256
+    timeout_s: float = 300.0
+    connect_timeout_s: float = 10.0
+    patience_s: float = 120.0
+    max_attempts: int = 5
+    processes: int = 1
+
+    def identity(self) -> Mapping[str, object]:
+        return asdict(self.sampling)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["EndpointChat"]:
+        if self.not_ready or not self.urls:
+            why = self.not_ready or "no endpoint is named"
+            raise BackendError(
+                f"model {self.sampling.model}: a reply is wanted that is not stored, and {why}"
+            )
+        try:
+            import aiohttp
+        except ImportError as error:
+            raise BackendError(
+                "the endpoint client needs aiohttp: pip install -c constraints.txt -e '.[llm]'"
+            ) from error
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self.key is not None:
+            headers["Authorization"] = f"Bearer {self.key.reveal()}"
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0),
+            timeout=aiohttp.ClientTimeout(
+                total=self.timeout_s, sock_connect=self.connect_timeout_s
+            ),
+            headers=headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=16_384,
+        ) as session:
+            yield EndpointChat(self, session)
+
+
+class EndpointChat:
+    """The client of one worker: all its requests share limits, connections and health."""
+
+    def __init__(self, settings: Endpoint, session: "aiohttp.ClientSession") -> None:
+        self._settings = settings
+        self._session = session
+        each = -(-settings.max_in_flight // len(settings.urls))
+        self._lanes = Lanes([Lane(url.rstrip("/"), each) for url in settings.urls])
+        self._health = Health(f"model {settings.sampling.model}", settings.patience_s)
+        self._known = frozenset((settings.sampling.model, *settings.also_named))
+        self._jitter = random.Random()  # spreads retries over time; no byte depends on it
+
+    async def complete(self, ask: Ask) -> Reply:
+        body = request_body(self._settings.sampling, ask)
+        sent = failures = overloads = 0
+        while True:
+            lane = await self._lanes.take()
+            epoch = lane.limiter.epoch
+            before = self._health.successes
+            try:
+                sent += 1
+                outcome = await self._send(lane, body)
+                if outcome.kind == "reply":
+                    lane.limiter.succeeded()
+                elif outcome.kind == "overload":
+                    self._overloaded(lane, epoch, outcome)
+            finally:
+                self._lanes.give_back(lane)
+            if outcome.reply is not None:
+                self._health.succeeded()
+                return {**outcome.reply, "attempts": sent}
+            if outcome.kind == "overload":
+                overloads += 1
+                self._health.troubled(outcome.message)
+                await asyncio.sleep(self._overload_pause_s(overloads, outcome))
+                continue
+            self._raise_if_final(outcome)
+            self._health.troubled(outcome.message)
+            # Where nothing else came through either, this request is not to blame.
+            failures += self._health.successes > before
+            if failures >= self._settings.max_attempts:
+                raise ChatError(
+                    f"{lane.url}: failed {failures} times while others succeeded; last: "
+                    f"{outcome.message}",
+                    retryable=True,
+                )
+            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(sent - 1, 6))
+            await asyncio.sleep(self._jitter.uniform(pause_s / 2, pause_s))
+
+    async def _send(self, lane: Lane, body: bytes) -> Outcome:
+        import aiohttp
+
+        try:
+            async with self._session.post(
+                lane.url + "/chat/completions", data=body, allow_redirects=False
+            ) as response:
+                data = bytearray()
+                async for chunk in response.content.iter_any():
+                    data += chunk
+                    if len(data) > MAX_BODY_BYTES:
+                        return Outcome("passing", f"a body without end, over {len(data)} bytes")
+                outcome = understand(
+                    response.status,
+                    response.content_type,
+                    response.headers.get("Retry-After"),
+                    bytes(data),
+                    self._known,
+                )
+        except TimeoutError:
+            return Outcome("passing", f"{lane.url}: no answer within {self._settings.timeout_s} s")
+        except aiohttp.InvalidURL as error:
+            return Outcome("fault", f"not an address: {error}")
+        except (aiohttp.ClientError, OSError) as error:
+            return Outcome("passing", f"{lane.url}: {type(error).__name__}: {error}")
+        if self._settings.key is not None and outcome.message:
+            shown = self._settings.key.redact(outcome.message)
+            return Outcome(outcome.kind, shown, outcome.reply, outcome.retry_after_s)
+        return outcome
+
+    def _overloaded(self, lane: Lane, epoch: int, outcome: Outcome) -> None:
+        """Flow control: the limit comes down; a server that takes nothing at all gets a rest."""
+        lane.limiter.refused(epoch)
+        if lane.limiter.in_flight <= 1 and outcome.retry_after_s:
+            self._lanes.pause(lane, outcome.retry_after_s)
+
+    def _overload_pause_s(self, overloads: int, outcome: Outcome) -> float:
+        """What one refused request waits before it queues again."""
+        least = outcome.retry_after_s or OVERLOAD_PAUSE_S * 2.0 ** min(overloads - 1, 6)
+        return least * self._jitter.uniform(1.0, 1.25)
+
+    def _raise_if_final(self, outcome: Outcome) -> None:
+        settings = self._settings
+        if outcome.kind == "fault":
+            raise BackendError(
+                f"model {settings.sampling.model} at {', '.join(settings.urls)}: "
+                f"{outcome.message}. Check the address (it ends in /v1), the model's name, "
+                "endpoint.also_named and endpoint.api_key_env; `voxmill doctor JOB` tells which"
+            )
+        if outcome.kind == "context":
+            raise ContextExceeded(
+                f"{outcome.message}; shorten the text, or set a smaller models.NAME.max_tokens"
+            )
+        if outcome.kind == "refused":
+            self._health.refused(outcome.message)
+            raise RequestRefused(outcome.message)
