@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobs.card import render_card
+from jobs.chat_recipe import models_of, read_keys
+from jobs.doctor import quick
 from jobs.jobfile import load_overridden
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
@@ -15,9 +17,10 @@ from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
-from pipelines.request import prepare
+from pipelines.request import Planned, prepare
 from pipelines.task import Job
 from schemas.canonical import pretty_json
+from schemas.errors import BackendError
 from schemas.store import Store, open_store
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
@@ -43,11 +46,19 @@ def build_job(
     job = load_overridden(
         path, changes, source=source, output=output, engine=engine, workers=workers
     )
-    request = request_of(job, path.parent, limit=limit, retry_failed=retry_failed, refit=refit)
+    request = request_of(
+        job,
+        path.parent,
+        limit=limit,
+        retry_failed=retry_failed,
+        refit=refit,
+        keys=read_keys(job),
+    )
     with ProgressView(quiet=quiet) as view:
         view.stage("plan", 1)
         planned = prepare(request)
         view.finished()
+        _look_first(job, planned, view)
         workers = _workers(job)
         result = build(planned, _starter(job, workers, view), view)
         store = open_store(request.output)
@@ -56,6 +67,22 @@ def build_job(
             _describe(store, job, result, workers)
             view.finished()
     return job, result, workers
+
+
+def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
+    """The doctor's quick part, before anything is spent.
+
+    Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
+    """
+    if planned.published or not models_of(job):
+        return
+    failed = [item for item in quick(job) if item.state == "failed"]
+    work = open_store(planned.request.work)
+    stored = planned.parent is not None or bool(work.list("replies"))
+    for item in failed if stored else ():
+        listener.note(f"{item.what}: {item.told}; going on with the replies that are stored")
+    if failed and not stored:
+        raise BackendError("\n  ".join(item.line() for item in failed))
 
 
 def _describe(store: Store, job: JobSettings, result: Result, workers: int) -> None:

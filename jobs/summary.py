@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.settings import JobSettings
+from jobs.spending import spending
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code
 from schemas.snapshot import Manifest, snapshot_path
@@ -40,6 +41,7 @@ def run_record(job: JobSettings, result: Result, workers: int) -> dict[str, Any]
         "workers": workers,
         "environment": dict(environment()),
         "build_id": result.manifest["build_id"],
+        **spending(job, result),
     }
 
 
@@ -84,6 +86,14 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
         table.add_row(f"  {code}", str(count))
     table.add_section()
     table.add_row("hours of speech", f"{seconds / 3600:.3f}")
+    if result.calls:
+        spent = [
+            result.asked.get(name, 0) for name in ("calls", "prompt_tokens", "completion_tokens")
+        ]
+        table.add_row("model calls of this run", f"{spent[0]} ({spent[1]} + {spent[2]} tokens)")
+        behind = sum(item["calls"] for item in result.calls.values())
+        repairs = sum(item["repairs"] for item in result.calls.values())
+        table.add_row("model calls behind the corpus", f"{behind}, {repairs} of them repairs")
     if result.unchanged:
         table.add_row("wall time", f"{result.wall_s:.1f} s (it stood already)")
     else:

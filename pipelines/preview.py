@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.asking import asking_steps
 from pipelines.evaluate import Evaluator, conform_live
 from pipelines.memo import Memo
 from pipelines.plan import FLAC_BYTES_PER_S, load_partition
@@ -11,6 +12,7 @@ from pipelines.request import Planned, Request, prepare, state_of
 from schemas.canonical import sha256_hex
 from schemas.snapshot import FileEntry, read_verified
 from schemas.store import FileStore, Store, open_store
+from transforms.ask import Estimate
 from transforms.step import Fit
 
 
@@ -67,6 +69,7 @@ class Preview:
     unfitted: tuple[str, ...]
     speech_s: float
     shard_bytes: float
+    asks: dict[str, Estimate]  # by step, for the rows that are to be computed or not known
 
 
 def preview(request: Request) -> Preview:
@@ -98,8 +101,12 @@ def preview(request: Request) -> Preview:
         )
         reused: dict[str, int] = {}
         missing: dict[str, int] = {}
+        asks = {step.name: Estimate() for step in asking_steps(request.pipeline, None)}
         for partition in planned.plan.partitions:
             rows = load_partition(output, partition)
+            for asking in asking_steps(request.pipeline, None):
+                for row in rows.to_pylist():
+                    asks[asking.name] += asking.estimate(row)
             _, stats = evaluator.evaluate(rows, partition.name, until)
             for name, item in stats.items():
                 reused[name] = reused.get(name, 0) + item.rows - item.missing
@@ -114,8 +121,11 @@ def preview(request: Request) -> Preview:
             behind if found else planned.plan.rows,
         )
         behind += missing.get(step.name, 0)
+    for name, whole in asks.items():
+        left = steps[name].missing + steps[name].unknown
+        asks[name] = whole * (left / max(planned.plan.rows, 1))
     speech_s = sum(partition.seconds for partition in planned.plan.partitions)
-    return Preview(planned, steps, tuple(unfitted), speech_s, speech_s * FLAC_BYTES_PER_S)
+    return Preview(planned, steps, tuple(unfitted), speech_s, speech_s * FLAC_BYTES_PER_S, asks)
 
 
 def _fit(planned: Planned, fit: Fit, output: Overlay) -> FileEntry:

@@ -149,6 +149,7 @@ class AskingStep(Step):
 
     chat: ChatBackend
     seed: int
+    prompts: Prompts
     column: ClassVar[str]  # where the spoken turns go
 
     @abstractmethod

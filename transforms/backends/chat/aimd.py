@@ -1,17 +1,18 @@
 """How many requests may be in flight: found out from what the server refuses.
 
 Up to the first refusal the limit doubles per round (a round: as many successes as the limit). A
-refusal takes a tenth off, and four tenths where the round before ended in one too; then the limit
-comes back on the cubic curve of RFC 9438 (fast, flat near the last known limit, then fast again),
-counted in rounds and not in seconds, since a model's round may take a minute. Only requests
+refusal takes a twentieth off, and four tenths where the round before ended in one too; then the
+limit comes back on the cubic curve of RFC 9438 (fast, flat near the last known limit, then fast
+again), counted in rounds and not in seconds, since a model's round may take a minute. Only requests
 sent after the last decrease count as refusals, so one overload is one decrease.
 """
 
 from dataclasses import dataclass
 
-START = 16
-GENTLE, HARD = 0.9, 0.6
+START = 16  # or a quarter of what is allowed
+GENTLE, HARD = 0.95, 0.6
 CUBIC = 0.4
+MIN_ROUND = 64  # successes: a small limit is not tried to be raised at every few requests
 BUSY = 0.8  # a limit that is not used teaches nothing
 
 
@@ -28,7 +29,7 @@ class Limiter:
     _rounds: float = 0.0  # since the last decrease
 
     def __post_init__(self) -> None:
-        self.limit = self.limit or float(min(START, self.most))
+        self.limit = self.limit or float(min(self.most, max(START, self.most // 4)))
 
     @property
     def free(self) -> int:
@@ -42,7 +43,7 @@ class Limiter:
         if self._last is None:
             self.limit = min(self.most, self.limit + 1.0)
             return
-        self._rounds += 1.0 / self.limit
+        self._rounds += 1.0 / max(self.limit, MIN_ROUND)
         reach = ((self._last - self._floor) / CUBIC) ** (1 / 3)
         wanted = self._last + CUBIC * (self._rounds - reach) ** 3
         self.limit = min(self.most, max(self.limit, wanted))
@@ -52,7 +53,8 @@ class Limiter:
         if sent_in != self.epoch:
             return False
         again = self._last is not None and self._rounds < 1.0
-        self._last = max(1.0, min(self.limit, float(self.in_flight)))
+        # One less than were in flight is the most that was ever taken.
+        self._last = max(1.0, min(self.limit, float(self.in_flight)) - 1.0)
         self.limit = self._floor = max(1.0, self._last * (HARD if again else GENTLE))
         self._rounds = 0.0
         self.epoch += 1
