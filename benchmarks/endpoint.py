@@ -176,7 +176,12 @@ def peers(seconds: float) -> dict[str, Any]:
                 count = round(rate * seconds)
                 told = [url, str(in_flight), str(count)]
                 done = subprocess.run(
-                    [home / "bin" / "python", ROOT / "benchmarks" / f"endpoint_{name}.py", *told],
+                    [
+                        home / "bin" / "python",
+                        "-P",
+                        ROOT / "benchmarks" / f"endpoint_{name}.py",
+                        *told,
+                    ],
                     capture_output=True,
                     text=True,
                     env={**os.environ, "HOME": str(home)},

@@ -39,8 +39,8 @@ def run(url: str, in_flight: int, count: int) -> None:
         for n in range(count)
     ]
     llm = Ask(
-        model_name="tiny-chat",
-        backend="openai",
+        model_name="openai/tiny-chat",
+        backend="litellm",  # its openai backend wants a tokenizer from the network
         generation_params={"max_tokens": 64, "seed": 1},
         backend_params={
             "base_url": url,

@@ -154,8 +154,7 @@ def publish_replies(output: Store, partition: str, desk: StoreDesk, keys: set[st
         "name": f"inputs/{partition}-replies-{sha256[:12]}.parquet",
         "sha256": sha256,
     }
-    if output.size(made["name"]) != len(data):
-        output.put(made["name"], data)
+    output.put(made["name"], data)
     return made
 
 

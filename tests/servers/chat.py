@@ -28,7 +28,7 @@ Fault = Callable[[Body, int], web.StreamResponse | Body | None]
 
 def obedient(body: Body) -> str:
     """Does what the shipped prompts ask for, without wit: it says the instruction, or answers."""
-    said = body["messages"][1]["content"]
+    said = next(item["content"] for item in body["messages"] if item["role"] == "user")
     if found := re.search(
         r"^(?:Instruction: |\u6307\u4ee4\uff1a)(.*)", said, re.MULTILINE | re.DOTALL
     ):

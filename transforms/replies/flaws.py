@@ -34,7 +34,7 @@ MIN_WORDS = 10  # below them a text is too short to tell its language by
 MIN_FUNCTION_WORDS = 0.12
 MIN_HAN = 0.5
 LEAK_WORDS = 9  # in a row, shared with the rules of the prompt
-LOOP_GRAM, LOOPS = 5, 3
+LOOP_GRAM, LOOPS, LOOP_SHARE = 5, 3, 0.3  # words, times, of all words
 _TOKENS = re.compile(r"[\u3400-\u9fff]|[a-z']+")
 
 
@@ -75,8 +75,9 @@ def other_language(text: str, lang: str) -> str:
     letters = [char for char in text if char.isalpha()]
     han = len(HAN.findall(text))
     if lang.startswith("zh"):
-        share = (han + 0.0) / max(len(letters), 1)
-        return "" if share >= MIN_HAN else f"{share:.0%} of the letters are Chinese"
+        words = len(re.findall(r"[^\W\d_\u3400-\u9fff]+", text))  # a name counts as one character
+        few = han < MIN_HAN * (han + words)
+        return f"{han} Chinese characters, {words} other words" if few or not han else ""
     if not lang.startswith("en"):
         return ""
     latin = sum(char.isascii() or char < "\u0250" for char in letters)
@@ -100,7 +101,8 @@ def loop(answer: str) -> str:
     tokens = _TOKENS.findall(answer.lower())
     runs = Counter(" ".join(tokens[n : n + LOOP_GRAM]) for n in range(len(tokens) - LOOP_GRAM + 1))
     gram, count = max(runs.items(), key=lambda item: (item[1], item[0]), default=("", 0))
-    return f"'{gram}' {count} times" if count > LOOPS else ""
+    looped = count > LOOPS and count * LOOP_GRAM > LOOP_SHARE * len(tokens)
+    return f"'{gram}' {count} times" if looped else ""
 
 
 def repeats(answer: str, asked: str) -> bool:

@@ -55,7 +55,8 @@ def _says(said: str, number: str, lang: str) -> bool:
     """Whether a text says a number in one of the ways in which people say it."""
     text = _plain(said, lang)
     plain = number.replace(",", "")
-    ways = {number, plain, *(verbalize(way, lang) for way in (number, plain))}
+    grouped = f"{int(plain):,}" if plain.isdigit() and len(plain) < 16 else plain
+    ways = {number, plain, *(verbalize(way, lang) for way in (number, plain, grouped))}
     if language(lang).joiner:
         ways |= {verbalize(f"in {plain}", lang).removeprefix("in "), verbalize(f"{plain}th", lang)}
         if len(plain) in (3, 4) and plain.isdigit():

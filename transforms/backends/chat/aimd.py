@@ -9,7 +9,7 @@ sent after the last decrease count as refusals, so one overload is one decrease.
 
 from dataclasses import dataclass
 
-START = 16  # or a quarter of what is allowed
+START = 64  # or a quarter of what is allowed
 GENTLE, HARD = 0.95, 0.6
 CUBIC = 0.4
 MIN_ROUND = 64  # successes: a small limit is not tried to be raised at every few requests
