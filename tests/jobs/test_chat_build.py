@@ -474,3 +474,10 @@ def test_replies_cut_off_at_max_tokens_are_repaired_or_rejected(tmp_path: Path) 
         places = ended(tmp_path / "corpus")
         assert places["castle"].why == "truncated"
         assert places["garden"].state == "accepted"
+
+
+def test_the_dataset_card_names_the_model(server: ChatServer, tmp_path: Path) -> None:
+    build_here(chat_job(tmp_path, server), tmp_path / "corpus")
+    card = (tmp_path / "corpus" / "README.md").read_text()
+    assert f"by `{MODEL}` (temperature 0.7)" in card
+    assert "rules, not by people or a language model" not in card

@@ -83,10 +83,10 @@ def other_language(text: str, lang: str) -> str:
     latin = sum(char.isascii() or char < "\u0250" for char in letters)
     if latin < 0.8 * len(letters):
         return f"{latin} of {len(letters)} letters are Latin"
-    words = re.findall(r"[a-z']+", text.lower())
-    known = sum(word in _FUNCTION_WORDS for word in words)
-    if len(words) >= MIN_WORDS and known < MIN_FUNCTION_WORDS * len(words):
-        return f"{known} of {len(words)} words are common English ones"
+    said = re.findall(r"[a-z']+", text.lower())
+    known = sum(word in _FUNCTION_WORDS for word in said)
+    if len(said) >= MIN_WORDS and known < MIN_FUNCTION_WORDS * len(said):
+        return f"{known} of {len(said)} words are common English ones"
     return ""
 
 
