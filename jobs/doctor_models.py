@@ -50,7 +50,7 @@ def try_endpoint(url: str, model: ModelSettings, key: Secret | None) -> Asked:
     try:
         listed = {item["id"]: item for item in json.loads(text)["data"]}
     except (ValueError, LookupError, TypeError):
-        if status in (404, 405):
+        if status in (404, 405) or status >= 500:
             return Asked("warning", f"it lists no models (HTTP {status}), so they are not checked")
         cure = "the address of the API ends in /v1 as a rule; a page for people does not answer"
         return Asked("failed", f"wanted a list of models, got HTTP {status}: {text[:120]!r}", cure)

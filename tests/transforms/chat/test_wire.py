@@ -76,6 +76,7 @@ def test_a_lone_surrogate_in_a_reply_is_no_text_that_parquet_refuses() -> None:
         ("meta-llama/Llama-3-70B", True),
         ("Llama-3-70B", True),
         ("Llama-3-70B-2024-08-06", True),
+        ("meta-llama/Llama-3-70B@main", True),
         ("Llama-3-8B", False),
         ("gpt-4o", False),
     ],

@@ -21,7 +21,7 @@ _CONTEXT = re.compile(
     r"context.{0,20}(length|window|size)|maximum.{0,20}tokens|too many tokens|too long", re.I
 )
 _QUOTA = re.compile(r"insufficient_quota|billing|exceeded your current quota", re.I)
-_DATED = re.compile(r"[-:@](\d{4}-?\d{2}-?\d{2}|latest|\d{4})$")
+_DATED = re.compile(r"[-:@](\d{4}-?\d{2}-?\d{2}|latest|\d{4})$|@[\w.\-]+$")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _reply(data: bytes, shown: str, known_models: frozenset[str]) -> Outcome:
 
 
 def is_model(found: str, known: frozenset[str]) -> bool:
-    """Whether ``found`` is a known name; a date or "latest" may follow it, a path precede it."""
+    """Whether ``found`` is a known name; a date or @revision may follow it, a path precede it."""
     names = {found, _DATED.sub("", found)}
     tails = {name.rstrip("/").rpartition("/")[2] for name in known}
     return bool(names & known) or bool({name.rpartition("/")[2] for name in names} & tails)
