@@ -343,7 +343,7 @@ def test_a_failed_request_is_tried_again_by_retry_failed_alone(tmp_path: Path) -
     broken = {"now": True}
 
     def fault(body: Body, number: int) -> Any:
-        bad = broken["now"] and "castle" in body["messages"][1]["content"]
+        bad = broken["now"] and "castle" in str(body["messages"])
         return raw("boom", 500) if bad else None
 
     with serving(ChatServer(fault=fault, latency_s=0.05)) as server:
@@ -355,6 +355,11 @@ def test_a_failed_request_is_tried_again_by_retry_failed_alone(tmp_path: Path) -
         build_here(job, tmp_path / "corpus", "--set", "units.clusters=3")
         assert ended(tmp_path / "corpus")["castle"].state == "failed"
         assert asked(server) == 0
+        broken["now"] = True
+        build_here(job, tmp_path / "corpus", "--retry-failed")
+        assert asked(server) == 2  # it and the probe, once, and not in every pass
+        assert ended(tmp_path / "corpus")["castle"].state == "failed"
+        broken["now"] = False
         build_here(job, tmp_path / "corpus", "--retry-failed")
         assert ended(tmp_path / "corpus")["castle"].state == "accepted"
         assert asked(server) == 2

@@ -128,6 +128,20 @@ def test_a_request_that_alone_fails_is_one_rows_error() -> None:
         assert bad[0].retryable
 
 
+def test_a_request_that_fails_with_no_other_left_is_blamed_if_a_probe_is_answered() -> None:
+    """Or a build of which one such request is left would stop for ever."""
+
+    def fault(body: Body, number: int) -> Any:
+        return raw("boom", 500) if "Say 0." in body["messages"][-1]["content"] else None
+
+    with serving(ChatServer(fault=fault)) as server:
+        (error,) = complete(endpoint(server, max_attempts=2, patience_s=60.0))
+        assert isinstance(error, ChatError)
+        assert server.seen["requests"] == 3
+        (error,) = complete(endpoint(server, patience_s=0.1))
+        assert isinstance(error, ChatError)
+
+
 def test_a_refused_request_is_one_rows_error_and_not_sent_again() -> None:
     def fault(body: Body, number: int) -> Any:
         return raw('{"error": "bad"}', 400) if "Say 1." in body["messages"][1]["content"] else None
@@ -173,9 +187,10 @@ def test_a_model_that_is_not_served_stops_the_build() -> None:
 
 
 def test_a_body_without_end_is_cut_off() -> None:
-    with serving(ChatServer(fault=first_times(1, Endless))) as server:
-        (reply,) = complete(endpoint(server))
-        assert isinstance(reply, dict)
+    with serving(ChatServer(fault=first_times(10**9, Endless))) as server:
+        (error,) = complete(endpoint(server, timeout_s=10.0, patience_s=0.4))
+        assert isinstance(error, BackendError)
+        assert "a body without end" in str(error)
 
 
 def test_a_server_that_never_answers_is_given_up() -> None:

@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from schemas.errors import BackendError
@@ -83,6 +83,16 @@ class Endpoint:
             yield EndpointChat(self, session)
 
 
+@dataclass
+class _Tries:
+    """What befell one request so far."""
+
+    sent: int = 0
+    overloads: int = 0
+    failures: int = 0
+    among_others: int = 0  # failures during which another request succeeded
+
+
 class EndpointChat:
     """The client of one worker: all its requests share limits, connections and health."""
 
@@ -93,44 +103,72 @@ class EndpointChat:
         self._lanes = Lanes([Lane(url.rstrip("/"), each) for url in settings.urls])
         self._health = Health(f"model {settings.sampling.model}", settings.patience_s)
         self._known = frozenset((settings.sampling.model, *settings.also_named))
+        self._probe: asyncio.Task[bool] | None = None
         self._jitter = random.Random()  # spreads retries over time; no byte depends on it
 
     async def complete(self, ask: Ask) -> Reply:
         body = request_body(self._settings.sampling, ask)
-        sent = failures = overloads = 0
+        tries = _Tries()
         while True:
             lane = await self._lanes.take()
-            epoch = lane.limiter.epoch
-            before = self._health.successes
+            epoch, before = lane.limiter.epoch, self._health.successes
             try:
-                sent += 1
+                tries.sent += 1
                 outcome = await self._send(lane, body)
                 if outcome.kind == "reply":
                     lane.limiter.succeeded()
+                    self._lanes.answered(lane)
+                elif outcome.kind == "passing":
+                    self._lanes.failed(lane)
                 elif outcome.kind == "overload":
                     self._overloaded(lane, epoch, outcome)
             finally:
                 self._lanes.give_back(lane)
             if outcome.reply is not None:
                 self._health.succeeded()
-                return {**outcome.reply, "attempts": sent}
-            if outcome.kind == "overload":
-                overloads += 1
-                self._health.troubled(outcome.message)
-                await asyncio.sleep(self._overload_pause_s(overloads, outcome))
-                continue
+                return {**outcome.reply, "attempts": tries.sent}
             self._raise_if_final(outcome)
-            self._health.troubled(outcome.message)
-            # Where nothing else came through either, this request is not to blame.
-            failures += self._health.successes > before
-            if failures >= self._settings.max_attempts:
-                raise ChatError(
-                    f"{lane.url}: failed {failures} times while others succeeded; last: "
-                    f"{outcome.message}",
-                    retryable=True,
-                )
-            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(sent - 1, 6))
-            await asyncio.sleep(self._jitter.uniform(pause_s / 2, pause_s))
+            stop = self._health.troubled(outcome.message)
+            if outcome.kind == "passing":
+                tries.failures += 1
+                tries.among_others += self._health.successes > before
+                await self._raise_if_to_blame(tries, lane, outcome, stop is not None)
+            if stop is not None:
+                raise stop
+            await asyncio.sleep(self._pause_s(tries, outcome))
+
+    async def _raise_if_to_blame(
+        self, tries: "_Tries", lane: Lane, outcome: Outcome, hopeless: bool
+    ) -> None:
+        """A request that keeps failing while others succeed, or while a probe does, fails alone."""
+        most = self._settings.max_attempts
+        blamed = tries.among_others >= most
+        if not blamed and (hopeless or tries.failures >= most):
+            blamed = await self._alive()
+        if blamed:
+            raise ChatError(
+                f"{lane.url}: failed {tries.failures} times while others succeeded; last: "
+                f"{outcome.message}",
+                retryable=True,
+            )
+
+    async def _alive(self) -> bool:
+        """Whether a request of two words is answered. One probe at a time, shared by all."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.ensure_future(self._probed())
+        return await asyncio.shield(self._probe)
+
+    async def _probed(self) -> bool:
+        short = replace(self._settings.sampling, max_tokens=1, json_mode="none")
+        body = request_body(short, Ask(messages=(("user", "Say hi."),), answer_key="", seed=0))
+        lane = await self._lanes.take()
+        try:
+            alive = (await self._send(lane, body)).kind == "reply"
+        finally:
+            self._lanes.give_back(lane)
+        if alive:
+            self._health.succeeded()
+        return alive
 
     async def _send(self, lane: Lane, body: bytes) -> Outcome:
         import aiohttp
@@ -168,10 +206,14 @@ class EndpointChat:
         if lane.limiter.in_flight <= 1 and outcome.retry_after_s:
             self._lanes.pause(lane, outcome.retry_after_s)
 
-    def _overload_pause_s(self, overloads: int, outcome: Outcome) -> float:
-        """What one refused request waits before it queues again."""
-        least = outcome.retry_after_s or OVERLOAD_PAUSE_S * 2.0 ** min(overloads - 1, 6)
-        return least * self._jitter.uniform(1.0, 1.25)
+    def _pause_s(self, tries: "_Tries", outcome: Outcome) -> float:
+        """What a request waits before it queues again, spread by chance."""
+        if outcome.kind == "overload":
+            tries.overloads += 1
+            most = OVERLOAD_PAUSE_S * 2.0 ** min(tries.overloads - 1, 6)
+            return (outcome.retry_after_s or most) * self._jitter.uniform(1.0, 1.25)
+        most = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(tries.failures - 1, 6))
+        return self._jitter.uniform(most / 2, most)
 
     def _raise_if_final(self, outcome: Outcome) -> None:
         settings = self._settings

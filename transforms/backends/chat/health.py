@@ -1,8 +1,9 @@
 """Tells a bad request from a bad endpoint, and stops the build where nothing gets through.
 
 While nothing at all succeeds, a failing request is not to blame and waits; after ``patience_s`` of
-that the build stops with an error, resumably. A run of refusals with no success in between is a
-fault of the set-up (an unknown field, a wrong route) and stops it at once.
+that the build stops with an error, resumably (unless a probe of two words is answered: then it is
+the request after all, or a build of which only that request is left could never end). A run of
+refusals with no success in between is a fault of the set-up and stops the build at once.
 """
 
 import time
@@ -31,17 +32,18 @@ class Health:
         self.successes += 1
         self._since, self._refusals = None, 0
 
-    def troubled(self, message: str) -> None:
-        """A failure or an overload. Raises BackendError where that is all there has been."""
+    def troubled(self, message: str) -> BackendError | None:
+        """A failure or an overload. The error to stop with, where that is all there has been."""
         now = self.clock()
         self._since = now if self._since is None else self._since
         patience_s = self.patience_s * (1.0 if self.successes else FIRST_PATIENCE)
         if now - self._since > patience_s:
-            raise BackendError(
+            return BackendError(
                 f"{self.who}: nothing was answered for {now - self._since:.0f} s; last: {message}. "
                 "What was answered before is kept: see that the server runs (`voxmill doctor JOB` "
                 "tells more), then run the same command to go on"
             )
+        return None
 
     def refused(self, message: str) -> None:
         """A 4xx. Raises BackendError if it is one of many with no success between."""

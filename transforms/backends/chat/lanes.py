@@ -5,6 +5,8 @@ from collections import deque
 
 from transforms.backends.chat.aimd import Limiter
 
+LONGEST_REST_S = 30.0
+
 
 class Lane:
     """One endpoint. Between overloads with nothing answered it may be paused."""
@@ -13,6 +15,7 @@ class Lane:
         self.url = url
         self.limiter = Limiter(most)
         self.resumes_at = 0.0  # time of the event loop
+        self.failures = 0  # in a row
 
 
 class Lanes:
@@ -47,6 +50,16 @@ class Lanes:
         """Send nothing there for a while."""
         lane.resumes_at = max(lane.resumes_at, self._loop.time() + seconds)
         self._loop.call_later(seconds, self._wake)
+
+    def answered(self, lane: Lane) -> None:
+        """The endpoint of a lane works."""
+        lane.failures = 0
+
+    def failed(self, lane: Lane) -> None:
+        """It did not answer. Where there are others, it gets a rest, longer each time."""
+        lane.failures += 1
+        if len(self.lanes) > 1 and lane.failures > 1:
+            self.pause(lane, min(LONGEST_REST_S, 0.25 * 2.0 ** min(lane.failures, 10)))
 
     def _freest(self) -> Lane | None:
         now = self._loop.time()
