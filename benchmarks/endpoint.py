@@ -40,7 +40,7 @@ def server(rate: float, latency_s: float, limit: int = 0) -> Iterator[str]:
     """The tests' server as a process of its own; its address."""
     told = ["--rate", str(rate), "--latency", str(latency_s), "--limit", str(limit)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.servers.chat", *told],
+        [sys.executable, "-m", "tests.chat_server", *told],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -16,8 +16,7 @@ from transforms.backends.chat.endpoint import Endpoint
 from transforms.backends.chat.protocol import ChatBackend, Sampling
 from transforms.backends.chat.secret import Secret
 from transforms.backends.chat.vllm import Vllm
-from transforms.prompts.prompt import packaged_problems, packaged_prompt, parse_prompt
-from transforms.text.language import LANGUAGES
+from transforms.prompts.prompt import SHIPPED, packaged_problems, packaged_prompt, parse_prompt
 from transforms.text.rules import InputPolicy
 
 Keys = Mapping[str, Secret]  # by the name of the environment variable
@@ -69,7 +68,7 @@ def with_prompts(job: JobSettings, folder: Path) -> JobSettings:
     for step, chat in chats_of(job).items():
         told = {
             "prompts": {
-                **{lang: packaged_prompt(step, lang).to_text() for lang in sorted(LANGUAGES)},
+                **{lang: packaged_prompt(step, lang).to_text() for lang in SHIPPED},
                 **_texts(step, chat.prompts, folder),
             },
             "source_prompts": {
@@ -101,7 +100,7 @@ def _prompts(step: str, chat: RewriteChat | RespondChat) -> Prompts:
     for source, prompts in chat.source_prompts.items():
         places |= {(source, lang): text for lang, text in prompts.items()}
     if not places:
-        places = {("", lang): packaged_prompt(step, lang).to_text() for lang in LANGUAGES}
+        places = {("", lang): packaged_prompt(step, lang).to_text() for lang in SHIPPED}
     return Prompts(
         by_place=tuple(
             (place, parse_prompt(text, step, f"of {step} for '{place[1]}'"))

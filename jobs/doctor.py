@@ -18,6 +18,8 @@ from jobs.recipe import BACKENDS, check_voices, pipeline_of
 from jobs.settings import JobSettings
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
+from jobs.storage import store_address
+from pipelines.probe import check_conditional_puts
 from schemas.errors import VoxmillError
 from schemas.store import open_store
 from transforms.ask import AskingStep
@@ -147,13 +149,16 @@ def _store(job: JobSettings) -> Finding:
     if job.output.uri is None:
         return Finding("store", "warning", "no output is named", "give --output, or set output.uri")
     try:
-        for uri in dict.fromkeys((job.output.uri, job.output.work or f"{job.output.uri}/work")):
-            store, probe = open_store(uri), f"doctor-{secrets.token_hex(4)}"
+        output = store_address(job.output.uri, job.output.store)
+        work = store_address(job.output.work, job.output.store) if job.output.work else output
+        for address in dict.fromkeys((output, work)):
+            store, probe = open_store(address), f"doctor-{secrets.token_hex(4)}"
+            check_conditional_puts(store)
             new = store.put_new(probe, b"voxmill") and not store.put_new(probe, b"again")
             whole = store.get(probe) == b"voxmill"
             store.delete(probe)
             if not (new and whole):
-                told = f"{uri}: what was written does not come back, or is not created once"
+                told = f"{address.uri}: what was written does not come back, or is not created once"
                 return Finding("store", "failed", told, "choose another --output")
     except VoxmillError as error:
         return _failed("store", error, "choose another --output")

@@ -8,6 +8,7 @@ from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, witho
 from jobs.settings import JobSettings
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
+from jobs.storage import store_address
 from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
@@ -109,6 +110,10 @@ def request_of(
         )
     bank = load_bank(folder / job.voices.bank)
     told = with_prompts(job, folder)
+    output = store_address(job.output.uri, job.output.store)
+    work = output.below("work")
+    if job.output.work is not None:
+        work = store_address(job.output.work, job.output.store)
     source = SourceSettings(
         path=folder / job.source.path,
         adapter=job.source.adapter,
@@ -119,8 +124,8 @@ def request_of(
     return Request(
         pipeline=pipeline_of(told, bank, backends, keys),
         rows=lambda: read_source(source, limit),
-        output=job.output.uri,
-        work=job.output.work or f"{job.output.uri}/work",
+        output=output,
+        work=work,
         settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,

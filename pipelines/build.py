@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.asking import add_spent, asking_steps, node_after
-from pipelines.commit import Commit, commit_path, is_whole, read_commit
+from pipelines.commit import Commit, Lost, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
+from pipelines.lease import holding
 from pipelines.memo import unpack
 from pipelines.outcome import each_outcome
 from pipelines.plan import PlannedShard, write_plan
@@ -50,7 +51,8 @@ class Result:
     ``busy_s`` is what workers spent in a step, summed over workers; ``stage_s`` is wall time.
     ``asked`` are the model calls and tokens of this very run, ``calls`` those behind the corpus by
     step. ``exhibits`` are the utterances of a few rows that were spoken and then rejected: id,
-    turn, role, spoken_text, voice, flac, codes, measures.
+    turn, role, spoken_text, voice, flac, codes, measures. ``lost`` are shards that this run made
+    otherwise than the one that was committed first.
     """
 
     manifest: Manifest
@@ -63,6 +65,7 @@ class Result:
     asked: dict[str, int] = field(default_factory=dict)
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
     exhibits: list[dict[str, Any]] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
 
 
 @dataclass
@@ -77,6 +80,7 @@ class _Run:
     stage_s: dict[str, float] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
+    lost: list[Lost] = field(default_factory=list)
 
     @property
     def state(self) -> State:
@@ -125,7 +129,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
             )
         for damage in damaged:
             listener.note(f"{damage.path}: {damage.problem}; it is computed again")
-    write_plan(output, planned.plan)
+    plan = write_plan(output, planned.plan)
     job = Job(
         pipeline=request.pipeline,
         output=request.output,
@@ -136,14 +140,15 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         environment=environment(),
         replies=planned.parent.get("replies") if planned.parent else None,
     )
-    engine = start(job)
-    try:
-        run = _Run(planned, engine, listener, _whole_pins(output, planned))
-        manifest = _run(run, output, open_store(request.work))
-        exhibits = _exhibits(run, output, open_store(request.work), manifest)
-    finally:
-        engine.close()
-        _sweep(open_store(request.work), job.scratch)
+    with holding(output, job.build_id, job.scratch, plan, planned.pins):
+        engine = start(job)
+        try:
+            run = _Run(planned, engine, listener, _whole_pins(output, planned))
+            manifest = _run(run, output, open_store(request.work))
+            exhibits = _exhibits(run, output, open_store(request.work), manifest)
+        finally:
+            engine.close()
+            _sweep(open_store(request.work), job.scratch)
     computed = {name: run.computed.get(name, 0) for name in memo}
     return Result(
         manifest=manifest,
@@ -156,14 +161,14 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         asked=run.asked,
         calls=run.calls,
         exhibits=exhibits,
+        lost=run.lost,
     )
 
 
 def _sweep(work: Store, scratch: str) -> None:
     """Remove what only this run needed; a store that cannot is not worth a second error."""
     with contextlib.suppress(StoreError):
-        for path in work.list(scratch):
-            work.delete(path)
+        work.delete_many(work.list(scratch))
 
 
 def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list[dict[str, Any]]:
@@ -265,6 +270,7 @@ def _assemble(run: _Run, output: Store) -> list[Commit]:
         tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members))
     receipts = run.stage("shards", tasks, len(tasks))
     commits += [receipt["commit"] for receipt in receipts]
+    run.lost += [receipt["lost"] for receipt in receipts if receipt["lost"] is not None]
     return sorted(commits, key=lambda commit: commit["planned"])
 
 

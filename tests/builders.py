@@ -20,7 +20,7 @@ from schemas.conformance import conform, plain
 from schemas.conversation import Conversation, Turn, content_hash, row_id, turn
 from schemas.errors import BackendError, SynthesisError
 from schemas.utterance import MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
-from tests.servers.chat import obedient
+from tests.chat_server import obedient
 from transforms.ask import Prompts
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.chat_server import MODEL, Body, ChatServer, completion, obedient, raw, serving
 from tests.jobs.small import (
     Done,
     build_here,
@@ -25,7 +26,6 @@ from tests.jobs.small import (
     voxmill,
     write_job,
 )
-from tests.servers.chat import MODEL, Body, ChatServer, completion, obedient, raw, serving
 
 KEY = "sk-test-0123456789"
 

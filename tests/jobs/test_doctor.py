@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.chat_server import Body, ChatServer, raw, serving
 from tests.jobs.small import voxmill
 from tests.jobs.test_chat_build import KEY, chat_job
-from tests.servers.chat import Body, ChatServer, raw, serving
 
 
 def doctor(job: Path, output: Path, *more: str) -> tuple[int, dict[str, dict[str, Any]], str]:

@@ -147,7 +147,7 @@ def test_a_refusal_is_not_asked_for_again() -> None:
             response("Bonjour, je ne sais pas ce que vous voulez dire par tout cela."),
             "wrong_language",
         ),
-        (response("See https://example.org for more."), "url"),
+        (response("See https://example.org/a/b?c=1&d=2 for more."), "url"),
         (response("```python\nprint(1)\n```"), "code"),
         (response("What is the tallest mountain of all? It is tall."), "repeats"),
         (response("It is very tall. " * 40), "too_long"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import BackendError
-from tests.servers.chat import MODEL, Body, ChatServer, Endless, completion, raw, serving
+from tests.chat_server import MODEL, Body, ChatServer, Endless, completion, raw, serving
 from transforms.backends.chat.endpoint import Endpoint
 from transforms.backends.chat.protocol import (
     Ask,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.servers.chat import completion
+from tests.chat_server import completion
 from transforms.backends.chat.protocol import Ask, Sampling
 from transforms.backends.chat.wire import Outcome, is_model, request_body, retry_after_s, understand
 

@@ -1,6 +1,6 @@
 """A faithful OpenAI-compatible chat server on loopback: its pace, limit and faults can be set.
 
-As a program, ``python -m tests.servers.chat --rate 400 --latency 1 --limit 600`` tells its address.
+As a program, ``python -m tests.chat_server --rate 400 --latency 1 --limit 600`` tells its address.
 ``POST /control`` with {"rate", "latency_s", "limit", "retry_after"} changes it while it runs, and
 ``GET /control`` tells what it saw.
 """
@@ -197,7 +197,7 @@ async def _program(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser("tests.servers.chat")
+    parser = argparse.ArgumentParser("tests.chat_server")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--latency", type=float, default=0.0)
