@@ -14,8 +14,9 @@ from jobs.chat_recipe import backend_of, chats_of, missing_key, models_of, read_
 from jobs.chat_settings import ModelSettings
 from jobs.doctor_models import Asked, try_endpoint, try_model
 from jobs.jobfile import load_overridden
-from jobs.recipe import BACKENDS, check_voices, pipeline_of
-from jobs.settings import JobSettings
+from jobs.recipe import BACKENDS, check_voices, pipeline_of, request_of
+from jobs.recipe_heard import source_place
+from jobs.settings import BaseJob, JobSettings
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
@@ -50,6 +51,8 @@ def doctor(
     """Look at everything that a build of this job needs. A broken job file is an error as ever."""
     job = load_overridden(path, changes, source=source, output=output)
     findings = [Finding("job file", "ok", str(path))]
+    if not isinstance(job, JobSettings):
+        return [*findings, _heard(job, path.parent), _store(job)]
     bank: VoiceBank | None = None
     try:
         bank = load_bank(path.parent / job.voices.bank)
@@ -123,16 +126,24 @@ def _voices(bank: VoiceBank) -> list[Finding]:
     return [*bad, Finding("voices", "ok", f"{good} of {len(bank.voices)} can speak here")]
 
 
+def _heard(job: BaseJob, folder: Path) -> Finding:
+    """The source of a job that starts from audio, by the request that a build would make."""
+    try:
+        next(iter(request_of(job, folder, limit=1).rows()), None)
+    except VoxmillError as error:
+        return _failed("source", error, "give the rows with --input PATH, or mend source.path")
+    return Finding("source", "ok", "it can be read")
+
+
 def _source(job: JobSettings, folder: Path) -> Finding:
-    if "://" in job.source.path:
-        return Finding("source", "warning", f"{job.source.path}: not looked at")
     try:
         settings = SourceSettings(
-            path=folder / job.source.path,
+            path=source_place(job.source.path, folder),
             adapter=job.source.adapter,
             name=job.source.name,
             license=job.source.license,
             lang=job.source.lang,
+            options=store_address(job.source.path, job.source.store).options,
         )
         rows = list(read_source(settings, 1))
     except VoxmillError as error:
@@ -145,7 +156,7 @@ def _source(job: JobSettings, folder: Path) -> Finding:
     return Finding("source", "ok", "its first row can be read")
 
 
-def _store(job: JobSettings) -> Finding:
+def _store(job: BaseJob) -> Finding:
     if job.output.uri is None:
         return Finding("store", "warning", "no output is named", "give --output, or set output.uri")
     try:

@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
+from jobs.settings import JobSettings
 from jobs.spending import estimate_figures, estimate_lines
 from pipelines.preview import Preview, preview
 from pipelines.request import state_of
@@ -25,6 +26,7 @@ def plan_text(
         "rows": planned.plan.rows,
         "partitions": len(planned.plan.partitions),
         "shards": len(planned.plan.shards),
+        "carried_rows": seen.carried,
         "to_fit": list(seen.unfitted),
         "steps": {
             name: {"reused": item.reused, "to_compute": item.missing, "unknown": item.unknown}
@@ -32,9 +34,11 @@ def plan_text(
         },
         "speech_hours_guess": round(seen.speech_s / 3600, 3),
         "shard_mb_guess": round(seen.shard_bytes / 1e6, 1),
-        "asks_guess": estimate_figures(job, seen.asks),
     }
-    asks = estimate_lines(job, seen.asks)
+    asks: list[str] = []
+    if isinstance(job, JobSettings):
+        figures["asks_guess"] = estimate_figures(job, seen.asks)
+        asks = estimate_lines(job, seen.asks)
     return "\n".join([*_graph(seen), *_reuse(seen), *asks, ""]), figures
 
 
@@ -63,7 +67,8 @@ def _reuse(seen: Preview) -> list[str]:
         f"build {planned.build_id}, {parent}"
         + ("; it stands already, nothing is to be done" if planned.published else ""),
         f"  {planned.plan.rows} rows in {len(planned.plan.partitions)} partitions, "
-        f"{len(planned.plan.shards)} shards",
+        f"{len(planned.plan.shards)} shards"
+        + (f"; {seen.carried} rows stand as they are in the parent" if seen.carried else ""),
     ]
     for name, item in seen.steps.items():
         unknown = f", up to {item.unknown} more that depend on these" if item.unknown else ""

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jobs.settings import JobSettings
+from jobs.settings import BaseJob, JobSettings
 from jobs.spending import spending
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code
@@ -27,11 +27,12 @@ def json_line(result: Result) -> dict[str, Any]:
         "hours": round(speech_s(manifest) / 3600, 4),
         "computed_rows": result.computed,
         "reused_rows": result.reused,
+        "carried_rows": result.carried,
         "wall_s": round(result.wall_s, 3),
     }
 
 
-def run_record(job: JobSettings, result: Result, workers: int) -> dict[str, Any]:
+def run_record(job: BaseJob, result: Result, workers: int) -> dict[str, Any]:
     """run.json: what may differ between two runs of one build, times above all."""
     return {
         **json_line(result),
@@ -42,11 +43,11 @@ def run_record(job: JobSettings, result: Result, workers: int) -> dict[str, Any]
         "environment": dict(environment()),
         "build_id": result.manifest["build_id"],
         "lost": result.lost,
-        **spending(job, result),
+        **(spending(job, result) if isinstance(job, JobSettings) else {}),
     }
 
 
-def exit_code(job: JobSettings, manifest: Manifest) -> tuple[int, str]:
+def exit_code(job: BaseJob, manifest: Manifest) -> tuple[int, str]:
     """The exit code, and why it is not 0."""
     counts = manifest["counts"]
     rows = max(counts["rows"], 1)
@@ -94,7 +95,7 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
         table.add_row("model calls of this run", f"{spent[0]} ({spent[1]} + {spent[2]} tokens)")
         behind = sum(item["calls"] for item in result.calls.values())
         repairs = sum(item["repairs"] for item in result.calls.values())
-        table.add_row("model calls behind the corpus", f"{behind}, {repairs} of them repairs")
+        table.add_row("model calls behind these rows", f"{behind}, {repairs} of them repairs")
     if result.unchanged:
         table.add_row("wall time", f"{result.wall_s:.1f} s (it stood already)")
     else:

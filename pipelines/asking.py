@@ -8,7 +8,7 @@ slowest row of a batch. Only steps up to the last that asks run here, and those 
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import pyarrow as pa
@@ -41,7 +41,7 @@ class Desks:
         with self._lock:
             if self._entries is None:
                 self._entries = read_listing(self._output, self._listing)
-        entry = self._entries.get(partition)
+            entry = self._entries.get(partition)
         return StoreDesk(self._work, partition, self._output, entry, self._count)
 
     def take_spent(self) -> Spent:
@@ -88,16 +88,27 @@ def ask_ahead(
     partitions: Sequence[Partition],
     until: str | None,
     watch: Watch,
+    standing: Callable[[Partition], frozenset[str]] = lambda partition: frozenset(),
 ) -> dict[str, StepStats]:
     """Evaluate the partitions side by side; the counts of all. The first error ends them all.
 
+    ``standing`` are rows that end as they did in the parent: they are not looked at.
+
     A task that killed its worker is done one partition after the other, so that the row is found.
     """
+
+    def evaluate(partition: Partition, watch: Watch) -> dict[str, StepStats]:
+        stand = standing(partition)
+        if len(stand) == len(partition.ids):
+            return {}
+        rows = load_partition(output, partition)
+        if stand:
+            keep = [key not in stand for key in rows.column("id").to_pylist()]
+            rows = rows.filter(pa.array(keep, pa.bool_()))
+        return evaluator.evaluate(rows, partition.name, until, watch)[1]
+
     if watch.solo or watch.poison:
-        return _summed(
-            evaluator.evaluate(load_partition(output, item), item.name, until, watch)[1]
-            for item in partitions
-        )
+        return _summed(evaluate(item, watch) for item in partitions)
     lock = threading.Lock()
 
     def done(step: str, rows: int) -> None:
@@ -107,13 +118,9 @@ def ask_ahead(
     # Nothing is "entered": a request may rightly wait longer than row_timeout_s, and has its own.
     side_by_side = Watch(done=done)
 
-    def one(partition: Partition) -> dict[str, StepStats]:
-        rows = load_partition(output, partition)
-        return evaluator.evaluate(rows, partition.name, until, side_by_side)[1]
-
     pool = ThreadPoolExecutor(num_threads(asking_steps(evaluator.pipeline, until), partitions))
     try:
-        futures = [pool.submit(one, partition) for partition in partitions]
+        futures = [pool.submit(evaluate, partition, side_by_side) for partition in partitions]
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = [future for future in futures if future.done() and future.exception()]
         return _summed(future.result() for future in failed or futures)

@@ -9,14 +9,16 @@ import heapq
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.asking import add_spent, asking_steps, node_after
-from pipelines.commit import Commit, Lost, commit_path, is_whole, read_commit
+from pipelines.carry import Carry
+from pipelines.commit import Commit, Lost, claim, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
+from pipelines.increment import carry_of
 from pipelines.lease import holding
 from pipelines.memo import unpack
 from pipelines.outcome import each_outcome
@@ -49,10 +51,10 @@ class Result:
     """What a build did. ``computed`` and ``reused`` are rows by memo step; times in seconds.
 
     ``busy_s`` is what workers spent in a step, summed over workers; ``stage_s`` is wall time.
-    ``asked`` are the model calls and tokens of this very run, ``calls`` those behind the corpus by
-    step. ``exhibits`` are the utterances of a few rows that were spoken and then rejected: id,
-    turn, role, spoken_text, voice, flac, codes, measures. ``lost`` are shards that this run made
-    otherwise than the one that was committed first.
+    ``asked`` are the model calls and tokens of this very run, ``calls`` those behind the rows that
+    it judged, by step. ``exhibits`` are the utterances of a few rows that were spoken and then
+    rejected: id, turn, role, spoken_text, voice, flac, codes, measures.
+    ``lost`` are shards that this run made otherwise than the one that was committed first.
     """
 
     manifest: Manifest
@@ -65,6 +67,7 @@ class Result:
     asked: dict[str, int] = field(default_factory=dict)
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
     exhibits: list[dict[str, Any]] = field(default_factory=list)
+    carried: int = 0  # rows whose verdict and sample are the parent's, taken as they stand
     lost: list[Lost] = field(default_factory=list)
 
 
@@ -74,6 +77,8 @@ class _Run:
     engine: Engine
     listener: Listener
     artifacts: dict[str, FileEntry]
+    carry: Carry | None = None
+    again: dict[str, list[str]] = field(default_factory=dict)  # old rows that were judged anew
     rows: dict[str, int] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
@@ -85,6 +90,13 @@ class _Run:
     @property
     def state(self) -> State:
         return state_of(self.planned.request.pipeline, self.artifacts)
+
+    def carried(self) -> Iterator[tuple[str, list[str]]]:
+        """For each old partition the rows that end as they ended in the parent."""
+        for partition in self.planned.plan.partitions:
+            if self.carry is not None and partition.name in self.carry.partitions:
+                again = set(self.again.get(partition.name, ()))
+                yield partition.name, [key for key in partition.ids if key not in again]
 
     def stage(self, name: str, tasks: Iterable[Task], count: int) -> list[Receipt]:
         """Run the tasks of one stage, take its time, and add up what its steps did."""
@@ -117,7 +129,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         damaged = list(file_damage(output, planned.parent))
         listener.finished()
         if not damaged:
-            point_to_latest(output, planned.parent)
+            point_to_latest(output, planned.parent, request.limits)
             return Result(
                 manifest=planned.parent,
                 unchanged=True,
@@ -130,6 +142,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         for damage in damaged:
             listener.note(f"{damage.path}: {damage.problem}; it is computed again")
     plan = write_plan(output, planned.plan)
+    carry = carry_of(planned, planned.before, output)
     job = Job(
         pipeline=request.pipeline,
         output=request.output,
@@ -139,11 +152,12 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         generation=planned.generation,
         environment=environment(),
         replies=planned.parent.get("replies") if planned.parent else None,
+        carry=carry,
     )
     with holding(output, job.build_id, job.scratch, plan, planned.pins):
         engine = start(job)
         try:
-            run = _Run(planned, engine, listener, _whole_pins(output, planned))
+            run = _Run(planned, engine, listener, _whole_pins(output, planned), carry)
             manifest = _run(run, output, open_store(request.work))
             exhibits = _exhibits(run, output, open_store(request.work), manifest)
         finally:
@@ -161,6 +175,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         asked=run.asked,
         calls=run.calls,
         exhibits=exhibits,
+        carried=sum(len(ids) for _, ids in run.carried()),
         lost=run.lost,
     )
 
@@ -207,6 +222,7 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
     for receipt in receipts:
         for step, spent in receipt.get("calls", {}).items():
             add_spent(run.calls.setdefault(step, {}), spent)
+    run.again = {receipt["partition"]: receipt["again"] for receipt in receipts}
     commits = _assemble(run, output)
     run.listener.stage("publish", 1)
     began = time.monotonic()
@@ -221,6 +237,7 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
             receipts=receipts,
             commits=commits,
             step_rows={name: run.rows.get(name, 0) for name in memo},
+            carried=dict(run.carried()),
         ),
     )
     run.listener.finished()
@@ -234,12 +251,18 @@ def _ask_ahead(run: _Run, until: str | None) -> None:
     steps = asking_steps(pipeline, until)
     if not steps or "ask" in run.stage_s or not partitions:
         return
-    tasks = min(len(partitions), max(step.chat.processes for step in steps))
-    shares = [partitions[number::tasks] for number in range(tasks)]
+    count = min(len(partitions), max(step.chat.processes for step in steps))
     after = node_after(pipeline, steps[-1].name)
-    run.stage(
-        "ask", [AskAhead(state=run.state, partitions=share, until=after) for share in shares], tasks
-    )
+    tasks = [
+        AskAhead(
+            state=run.state,
+            partitions=partitions[number::count],
+            until=after,
+            fresh_only=until is None,
+        )
+        for number in range(count)
+    ]
+    run.stage("ask", tasks, count)
 
 
 def _pass(run: _Run, until: str | None) -> list[Receipt]:
@@ -266,6 +289,12 @@ def _assemble(run: _Run, output: Store) -> list[Commit]:
         if commit is not None:
             commits.append(commit)
             continue
+        if run.carry is not None and run.carry.untouched(shard, run.again):
+            entry = run.carry.shards.get(shard.name)
+            if entry is None or is_whole(output, entry):
+                record: Commit = {"planned": shard.name, "shard": entry}
+                commits.append(claim(output, planned.build_id, shard, record))
+                continue
         members = tuple(partitions[name] for name in shard.partitions)
         tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members))
     receipts = run.stage("shards", tasks, len(tasks))

@@ -75,6 +75,11 @@ class StoreDesk:
         return reply
 
     @property
+    def entry(self) -> FileEntry | None:
+        """The file of the parent snapshot."""
+        return self._entry
+
+    @property
     def where(self) -> str:
         """Its folder, for messages."""
         return f"{self._work.uri}/{self.folder}"

@@ -486,3 +486,23 @@ def test_the_dataset_card_names_the_model(server: ChatServer, tmp_path: Path) ->
     card = (tmp_path / "corpus" / "README.md").read_text()
     assert f"by `{MODEL}` (temperature 0.7)" in card
     assert "rules, not by people or a language model" not in card
+
+
+def test_a_grown_source_asks_for_its_new_rows_and_keeps_the_replies_of_the_old(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    job, output = chat_job(tmp_path, server, rows(6)), tmp_path / "corpus"
+    identity(build_here(job, output))
+    asked(server)
+    chat_job(tmp_path, server, rows(9))
+    shutil.rmtree(output / "work")
+    identity(build_here(job, output))
+    assert asked(server) == 6
+    listing = json.loads((output / manifest_of(output)["replies"]["name"]).read_text())
+    assert len(listing) == 2
+    assert voxmill("verify", output).code == 0
+    keys = [place.key for place in ended(output).values()]
+    assert all(voxmill("replay", output, key).code == 0 for key in keys)
+    assert asked(server) == 0
+    dry = voxmill("clean", output, "--dry-run", "--grace", "0s").out
+    assert "replies" not in dry
