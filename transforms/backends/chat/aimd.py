@@ -9,7 +9,7 @@ sent after the last decrease count as refusals, so one overload is one decrease.
 
 from dataclasses import dataclass
 
-START = 64  # or a quarter of what is allowed
+START = 64  # or half of what is allowed
 GENTLE, HARD = 0.95, 0.6
 CUBIC = 0.4
 MIN_ROUND = 64  # successes: a small limit is not tried to be raised at every few requests
@@ -29,7 +29,7 @@ class Limiter:
     _rounds: float = 0.0  # since the last decrease
 
     def __post_init__(self) -> None:
-        self.limit = self.limit or float(min(self.most, max(START, self.most // 4)))
+        self.limit = self.limit or float(min(self.most, max(START, self.most // 2)))
 
     @property
     def free(self) -> int:
