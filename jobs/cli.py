@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, verify, clean, inspect, replay."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay."""
 
 import argparse
 import json
@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   voxmill build examples/instruct_s2s.yaml --output corpus
   voxmill build JOB.yaml --output corpus --input rows.json --set source.adapter=alpaca
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
+  voxmill doctor JOB.yaml
   voxmill inspect corpus
   voxmill verify corpus
   voxmill clean corpus --dry-run
@@ -102,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="the DAG, fingerprints, what would be reused, a guess")
     _job_options(plan)
     plan.set_defaults(command=_plan)
+
+    doctor = commands.add_parser("doctor", help="try every backend, voice, endpoint and store")
+    _job_options(doctor)
+    doctor.set_defaults(command=_doctor)
 
     verify = commands.add_parser("verify", help="check every byte of a snapshot")
     _corpus_options(verify)
@@ -232,6 +237,17 @@ def _plan(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(figures))
     return EXIT_OK
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from jobs.doctor import as_json, doctor
+
+    findings = doctor(options.job, options.changes, source=options.input, output=options.output)
+    stream = sys.stderr if options.json else sys.stdout
+    stream.write("".join(f"{item.line()}\n" for item in findings))
+    if options.json:
+        print(json.dumps(as_json(findings)))
+    return EXIT_USAGE if any(item.state == "failed" for item in findings) else EXIT_OK
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
@@ -14,6 +15,8 @@ from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
 from schemas.errors import SettingsError
+from transforms.ask_respond import AskRespond
+from transforms.ask_rewrite import AskRewrite
 from transforms.backends.espeak import Espeak
 from transforms.backends.flite import Flite
 from transforms.backends.tts import SpeechBackend
@@ -34,11 +37,13 @@ HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
 
 
 def pipeline_of(
-    job: JobSettings, bank: VoiceBank, backends: tuple[SpeechBackend, ...] = BACKENDS
+    job: JobSettings,
+    bank: VoiceBank,
+    backends: tuple[SpeechBackend, ...] = BACKENDS,
+    keys: Keys | None = None,
 ) -> Pipeline:
     """The pipeline of a job. Raises SettingsError or BackendError, with the cure."""
     check_voices(bank, backends)
-    rewrite, respond = job.rewrite, job.respond
     return instruct_s2s(
         Recipe(
             seed=job.seed,
@@ -46,14 +51,8 @@ def pipeline_of(
                 enabled=job.dedup.enabled, scope=job.dedup.scope, ignore=job.dedup.ignore
             ),
             eval_fraction=job.splits.eval_fraction,
-            rewrite=Rewrite(
-                seed=job.seed,
-                input_policy=InputPolicy(rewrite.input_policy),
-                max_input_chars=rewrite.max_input_chars.pairs(),
-                max_chars=rewrite.max_chars.pairs(),
-                filler_rate=rewrite.filler_rate,
-            ),
-            respond=Respond(max_chars=respond.max_chars.pairs()),
+            rewrite=_rewrite(job, keys or {}),
+            respond=_respond(job, keys or {}),
             limits=Limits(**job.speakable.model_dump()),
             bank=bank,
             backends=backends,
@@ -64,6 +63,25 @@ def pipeline_of(
             min_pairs=job.min_pairs,
         )
     )
+
+
+def _rewrite(job: JobSettings, keys: Keys) -> Rewrite | AskRewrite:
+    rewrite = job.rewrite
+    if rewrite.backend == "chat":
+        return ask_rewrite(job, keys)
+    return Rewrite(
+        seed=job.seed,
+        input_policy=InputPolicy(rewrite.input_policy),
+        max_input_chars=rewrite.max_input_chars.pairs(),
+        max_chars=rewrite.max_chars.pairs(),
+        filler_rate=rewrite.filler_rate,
+    )
+
+
+def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond:
+    if job.respond.backend == "chat":
+        return ask_respond(job, keys)
+    return Respond(max_chars=job.respond.max_chars.pairs())
 
 
 def check_voices(bank: VoiceBank, backends: tuple[SpeechBackend, ...]) -> None:
@@ -86,6 +104,7 @@ def request_of(
     retry_failed: bool = False,
     refit: bool = False,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
+    keys: Keys | None = None,
 ) -> Request:
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
     if isinstance(job, RetokenizeJob | CheckJob):
@@ -94,6 +113,7 @@ def request_of(
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
+    told = with_prompts(job, folder)
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
     if job.output.work is not None:
@@ -107,11 +127,11 @@ def request_of(
         options=store_address(job.source.path, job.source.store).options,
     )
     return Request(
-        pipeline=pipeline_of(job, bank, backends),
+        pipeline=pipeline_of(told, bank, backends, keys),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
-        settings=manifest_settings(job, bank),
+        settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
         limits=job.limits.model_dump(),
@@ -126,6 +146,7 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "store"):
         settings["source"].pop(name)
+    settings["models"] = without_addresses(settings["models"])
     settings["voices"] = [asdict(voice) for voice in bank.voices]
     return settings
 

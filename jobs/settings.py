@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Role = Literal["user", "assistant"]
@@ -73,7 +75,8 @@ class Dedup(_Model):
 class Rewrite(_Model):
     """Instructions to spoken style. Lengths in characters."""
 
-    backend: Literal["rules"] = "rules"
+    backend: Literal["rules", "chat"] = "rules"
+    chat: RewriteChat | None = None
     input_policy: Literal["merge", "reject", "ignore"] = "merge"
     max_input_chars: PerLang = PerLang(default=200, zh=70)  # type: ignore[call-arg]
     max_chars: PerLang = PerLang(default=400, zh=130)  # type: ignore[call-arg]
@@ -83,7 +86,8 @@ class Rewrite(_Model):
 class Respond(_Model):
     """Answers to speech. Lengths in characters."""
 
-    backend: Literal["rules"] = "rules"
+    backend: Literal["rules", "chat"] = "rules"
+    chat: RespondChat | None = None
     max_chars: PerLang = PerLang(default=260, zh=90)  # type: ignore[call-arg]
 
 
@@ -166,6 +170,7 @@ class JobSettings(BaseJob):
     source: Source
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
+    models: dict[str, ModelSettings] = {}
     rewrite: Rewrite = Rewrite()
     respond: Respond = Respond()
     speakable: Speakable = Speakable()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
 from schemas.errors import SettingsError
+from transforms.ask_respond import AskRespond
+from transforms.ask_rewrite import AskRewrite
 from transforms.backends import mfcc
 from transforms.backends.tts import SpeechBackend
 from transforms.cast import Cast
@@ -37,8 +39,8 @@ class Recipe:
     seed: int
     duplicates: FindDuplicates
     eval_fraction: float
-    rewrite: Rewrite
-    respond: Respond
+    rewrite: Rewrite | AskRewrite
+    respond: Respond | AskRespond
     limits: Limits
     bank: VoiceBank
     backends: tuple[SpeechBackend, ...]

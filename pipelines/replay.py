@@ -8,6 +8,7 @@ import pyarrow as pa
 from pipelines.evaluate import Evaluator
 from pipelines.graph import Pipeline
 from pipelines.plan import load_partition, read_plan
+from pipelines.replies import read_listing, read_replies
 from pipelines.request import state_of
 from pipelines.sample import samples
 from schemas.errors import SettingsError
@@ -16,6 +17,7 @@ from schemas.parquet import iterate
 from schemas.shard import split_sample
 from schemas.snapshot import Manifest, ShardEntry, read_verified
 from schemas.store import Store
+from transforms.backends.chat.desk import MemoryDesk
 from transforms.environment import environment
 
 
@@ -82,7 +84,11 @@ def _rebuild(
     rows = rows.filter(pa.compute.equal(rows.column("id"), key))
     state = state_of(pipeline, manifest["artifacts"])
     artifacts = {name: read_verified(store, entry) for name, entry in manifest["artifacts"].items()}
-    evaluator = Evaluator(pipeline, None, state.fingerprints, artifacts)
+    replies = read_listing(store, manifest.get("replies")).get(partition.name)
+    desk = MemoryDesk()
+    if replies is not None:
+        desk.replies |= read_replies(store, replies)
+    evaluator = Evaluator(pipeline, None, state.fingerprints, artifacts, desk=lambda name: desk)
     tables, _ = evaluator.evaluate(rows, partition.name, None)
     lineage = {step.name: state.fingerprints[step.name][:16] for step in pipeline.memo_steps()}
     for sample in samples(tables, split, state.unit_set, state.kept_sets, lineage):

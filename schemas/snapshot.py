@@ -65,6 +65,7 @@ class Manifest(TypedDict):
     artifacts: dict[str, FileEntry]
     fingerprints: dict[str, str]
     unit_sets: list[dict[str, object]]
+    replies: NotRequired[FileEntry]  # which files hold the model replies of each partition
     limits: NotRequired[dict[str, float]]  # of the build that wrote it; see within_limits
     checksum: str  # digest of all the rest
 

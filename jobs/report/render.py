@@ -40,7 +40,10 @@ Heard: TypeAlias = dict[int, dict[str, Any]]  # a row's exhibits by turn
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 ACCEPTED_BYTES: Final = 6_500_000  # of FLAC; base64 makes 4 bytes of 3
 REJECTED_BYTES: Final = 2_500_000
-FACTS: Final = ("engine", "workers", "wall_s")
+FACTS: Final = (
+    *("engine", "workers", "wall_s", "model_calls", "model_prompt_tokens"),
+    *("model_completion_tokens", "model_cost", "asked_now_calls"),
+)
 # The page's only script. Its hash is in the page's policy: no other script would run.
 SCRIPT: Final = (
     'document.addEventListener("play",function(event){'
