@@ -14,7 +14,7 @@ from schemas.errors import SettingsError
 from transforms.backends.espeak import Espeak
 from transforms.backends.flite import Flite
 from transforms.backends.tts import SpeechBackend
-from transforms.dedup import FindDuplicates
+from transforms.dedup import FindDuplicates, Near
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import Gate
@@ -36,7 +36,10 @@ def pipeline_of(
         Recipe(
             seed=job.seed,
             duplicates=FindDuplicates(
-                enabled=job.dedup.enabled, scope=job.dedup.scope, ignore=job.dedup.ignore
+                enabled=job.dedup.enabled,
+                scope=job.dedup.scope,
+                ignore=job.dedup.ignore,
+                near=None if job.dedup.near is None else Near(**job.dedup.near.model_dump()),
             ),
             eval_fraction=job.splits.eval_fraction,
             rewrite=Rewrite(
