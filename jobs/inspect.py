@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from jobs.report.reading import IndexRow, index_rows, outcome_rows, read_sample
 from jobs.report.render import duration
-from jobs.report.samples import measure_words, reason_words
 from jobs.report.waveform import blocks, loudest
+from jobs.report.words import reason_words
 from pipelines.outcome import Outcome
 from schemas.errors import DamageError, SettingsError
 from schemas.shard import flac_suffix, read_npy, units_suffix

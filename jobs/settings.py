@@ -54,7 +54,7 @@ class Near(_Model):
     """Near duplicates: the share of shingles from which on two rows are one."""
 
     threshold: Annotated[float, Field(ge=0.3, lt=1.0)] = 0.8
-    num_perm: Annotated[int, Field(ge=16, le=1024)] = 128
+    num_perm: Annotated[int, Field(ge=16, le=1024)] = 256
     shingle: Annotated[int, Field(ge=1, le=20)] = 3
 
 

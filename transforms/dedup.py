@@ -36,7 +36,7 @@ class Near:
     """
 
     threshold: float = 0.8
-    num_perm: int = 128
+    num_perm: int = 256
     shingle: int = 3
 
 
@@ -180,11 +180,9 @@ def _alike(merged: pa.Table, repeated: Rows, near: Near) -> pa.Table:
     signed = merged.column("signature").is_valid().to_numpy().copy()
     signed[repeated] = False
     rows = age[signed[age]]  # by age
-    column = merged.column("signature").combine_chunks()
-    data = np.frombuffer(column.buffers()[1] or b"", np.uint8).reshape(-1, near.num_perm)
-    data = data[column.offset : column.offset + len(column)]
+    data = _matrix(merged.column("signature"), rows, near.num_perm)
     groups = merged.column("group").to_numpy()
-    like = find_like(data[rows], groups[rows], near.threshold)
+    like = find_like(data, groups[rows], near.threshold)
     found = np.flatnonzero(like.older >= 0)
     ids = merged.column("id").take(rows)
     shown = [similarity(matches, near.num_perm) for matches in like.matches[found].tolist()]
@@ -196,6 +194,20 @@ def _alike(merged: pa.Table, repeated: Rows, near: Near) -> pa.Table:
             "root": ids.take(roots(like.older)[found]),
         }
     )
+
+
+def _matrix(column: pa.ChunkedArray, rows: Rows, num_perm: int) -> npt.NDArray[np.uint8]:
+    """The signatures of ``rows`` in their order [M, P], without a second copy of all of them."""
+    places = np.full(len(column), -1, np.int64)
+    places[rows] = np.arange(len(rows))
+    matrix = np.empty((len(rows), num_perm), np.uint8)
+    start = 0
+    for chunk in column.chunks:
+        here = places[start : start + len(chunk)]
+        raw = np.frombuffer(chunk.buffers()[1] or b"", np.uint8).reshape(-1, num_perm)
+        matrix[here[here >= 0]] = raw[chunk.offset : chunk.offset + len(chunk)][here >= 0]
+        start += len(chunk)
+    return matrix
 
 
 @dataclass(frozen=True, kw_only=True)
