@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+Place: TypeAlias = tuple[int, int]  # which text, which piece of it
 Parts: TypeAlias = list[tuple[bool, str]]  # (marked, text), in order; texts join to the whole
 MAX_WORDS: Final = 1200  # of both sides together; longer texts are not compared
 MIN_RATIO: Final = 0.3  # with less in common the marks would only be in the way
@@ -21,27 +22,50 @@ def differences(before: Sequence[str], after: str) -> tuple[list[Parts], Parts]:
     Case counts, spaces do not. Unmarked where the texts are too long or share too little.
     """
     pieces = [*map(PIECES.findall, before), PIECES.findall(after)]
-    # places of the words, without the spaces between them: (text, place)
+    marked: set[tuple[int, int]] = set()
+    for gone, new in _changed(pieces) or []:
+        marked.update([*gone, *new])
+    shown = [
+        _parts(text, [(n, place) in marked for place in range(len(text))])
+        for n, text in enumerate(pieces)
+    ]
+    return shown[:-1], shown[-1]
+
+
+def changes(before: Sequence[str], after: str) -> list[tuple[str, str]] | None:
+    """What was put in the place of what, in order; None if too much differs to say."""
+    pieces = [*map(PIECES.findall, before), PIECES.findall(after)]
+    found = _changed(pieces)
+    if found is None:
+        return None
+    return [(_between(pieces, gone), _between(pieces, new)) for gone, new in found]
+
+
+def _changed(pieces: Sequence[list[str]]) -> list[tuple[list[Place], list[Place]]] | None:
+    """The runs of words that differ between all texts but the last, and the last."""
+    # places of the words, without the spaces between them
     words = [
         [(n, place) for place, piece in enumerate(text) if not piece.isspace()]
         for n, text in enumerate(pieces)
     ]
     left, right = [place for text in words[:-1] for place in text], words[-1]
     if not left or not right or len(left) + len(right) > MAX_WORDS:
-        return [[(False, text)] for text in before], [(False, after)]
+        return None
     one, other = ([pieces[n][place] for n, place in side] for side in (left, right))
     matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
     if matcher.ratio() < MIN_RATIO:
-        return [[(False, text)] for text in before], [(False, after)]
-    marked: set[tuple[int, int]] = set()
-    for kind, a, b, c, d in matcher.get_opcodes():
-        if kind != "equal":
-            marked.update([*left[a:b], *right[c:d]])
-    shown = [
-        _parts(text, [(n, place) in marked for place in range(len(text))])
-        for n, text in enumerate(pieces)
+        return None
+    return [
+        (left[a:b], right[c:d]) for kind, a, b, c, d in matcher.get_opcodes() if kind != "equal"
     ]
-    return shown[:-1], shown[-1]
+
+
+def _between(pieces: Sequence[list[str]], places: Sequence[Place]) -> str:
+    """The text from the first of some consecutive words to the last."""
+    texts: dict[int, list[int]] = {}
+    for n, place in places:
+        texts.setdefault(n, []).append(place)
+    return " ".join("".join(pieces[n][at[0] : at[-1] + 1]) for n, at in texts.items())
 
 
 def _parts(pieces: Sequence[str], flags: list[bool]) -> Parts:
