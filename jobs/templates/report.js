@@ -22,7 +22,7 @@
     var box = track.getBoundingClientRect(), share = (event.clientX - box.left) / box.width;
     function seek() {
       audio.currentTime = share * audio.duration;
-      audio.play();
+      audio.play().catch(function () {}); // stopped before it began
     }
     if (audio.readyState > 0) seek();
     else {
@@ -30,6 +30,14 @@
       audio.load();
     }
   });
+
+  // Chromium cannot seek in some short FLAC files, and then gives up on them: start those again.
+  document.addEventListener("error", function (event) {
+    var audio = event.target, again = audio.tagName === "AUDIO" && !audio.paused;
+    if (audio.tagName !== "AUDIO" || audio.currentTime === 0) return;
+    audio.load();
+    if (again) audio.play().catch(function () {});
+  }, true);
 
   // Filters: every chosen mark must be among a card's marks, every word in its text.
   var panel = document.getElementById("filters");

@@ -4,6 +4,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
 --disable-background-networking --disable-component-update --disable-sync --disable-default-apps
 --no-default-browser-check --disable-extensions --disable-dev-shm-usage --mute-audio
 --remote-debugging-pipe""".split()
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 
 
 def chromium() -> str | None:
@@ -131,7 +132,8 @@ class Tab:
     def _next(self) -> dict[str, Any]:
         until = time.monotonic() + PATIENCE_S
         while b"\0" not in self._rest:
-            assert time.monotonic() < until, "Chromium does not answer"
+            left = max(0.0, until - time.monotonic())
+            assert select.select([self._read], [], [], left)[0], "Chromium does not answer"
             piece = os.read(self._read, 1 << 20)
             assert piece, "Chromium ended"
             self._rest += piece

@@ -16,7 +16,7 @@ def keys(corpus: TinyCorpus) -> list[str]:
 
 
 def test_the_overview_has_the_counts_and_the_first_keys(tiny_corpus: TinyCorpus) -> None:
-    text = inspect(tiny_corpus.uri, None)
+    text = inspect(tiny_corpus.uri, None).text
     counts = tiny_corpus.manifest["counts"]
     assert tiny_corpus.manifest["identity"] in text
     assert f"{counts['accepted']} accepted, {counts['rejected']} rejected" in text
@@ -25,8 +25,8 @@ def test_the_overview_has_the_counts_and_the_first_keys(tiny_corpus: TinyCorpus)
 
 def test_the_beginning_of_a_key_is_enough(tiny_corpus: TinyCorpus) -> None:
     key = keys(tiny_corpus)[0]
-    text = inspect(tiny_corpus.uri, key[:12])
-    assert text == inspect(tiny_corpus.uri, key)
+    text = inspect(tiny_corpus.uri, key[:12]).text
+    assert text == inspect(tiny_corpus.uri, key).text
     assert text.startswith(f"{key}: accepted")
     assert f"{key}.00.user.flac" in text
     assert "KEY.json" in text
@@ -36,14 +36,14 @@ def test_the_beginning_of_a_key_is_enough(tiny_corpus: TinyCorpus) -> None:
 def test_a_rows_own_id_finds_it(tiny_corpus: TinyCorpus) -> None:
     rows = index_rows(tiny_corpus.store, tiny_corpus.manifest)
     found = [row for row in rows if row["source_id"] == IMAGE]
-    text = inspect(tiny_corpus.uri, IMAGE)
+    text = inspect(tiny_corpus.uri, IMAGE).text
     assert text.startswith(found[0]["key"])
 
 
 @pytest.mark.parametrize("code", ["duration_s", "code", "duplicate"])
 def test_a_rejected_row_says_why_and_where_from(tiny_corpus: TinyCorpus, code: str) -> None:
     row = tiny_corpus.rejected(code)
-    text = inspect(tiny_corpus.uri, row["id"])
+    text = inspect(tiny_corpus.uri, row["id"]).text
     assert text.startswith(f"{row['id']}: rejected")
     assert row["origin"] in text
     for item in row["reasons"]:
@@ -53,7 +53,7 @@ def test_a_rejected_row_says_why_and_where_from(tiny_corpus: TinyCorpus, code: s
 
 def test_a_failed_row_says_what_failed(tiny_corpus: TinyCorpus) -> None:
     (row,) = tiny_corpus.corpus.failed
-    text = inspect(tiny_corpus.uri, row["id"])
+    text = inspect(tiny_corpus.uri, row["id"]).text
     assert "failed in source: MalformedRow" in text
     assert "rows.jsonl:3" in text
     assert "correct the row" in text
@@ -91,5 +91,5 @@ def test_control_characters_do_not_reach_the_terminal(tiny_corpus: TinyCorpus) -
     with pytest.raises(SettingsError):
         inspect(tiny_corpus.uri, "\x1b[31m")
     for key in [None, *keys(tiny_corpus)]:
-        text = inspect(tiny_corpus.uri, key)
+        text = inspect(tiny_corpus.uri, key).text
         assert not [char for char in text if ord(char) < 32 and char != "\n"]
