@@ -45,11 +45,17 @@ def first_difference(one: bytes, other: bytes) -> str:
 
 
 def _record(stored: object, made: object) -> str:
-    found = list(_values(stored, made, ""))
+    found = sorted(_values(stored, made, ""), key=_weight)
     if not found:
         return "the same values, written otherwise"
     left = len(found) - MAX_FOUND
     return "; ".join(found[:MAX_FOUND]) + (f"; and {left} more values" if left > 0 else "")
+
+
+def _weight(difference: str) -> int:
+    """What is said comes first, then other facts, then what follows from them."""
+    place = difference.split(" ", 1)[0]
+    return 0 if "text" in place else 2 if "measures" in place or "lineage" in place else 1
 
 
 def _values(stored: Any, made: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - JSON values
