@@ -69,10 +69,14 @@ def turn_lines(
     lines.append(f"  wave    {blocks(sound[0], COLUMNS, sound[1])}")
     lines += _units(manifest, members, turn)
     lines += _measures(turn, gates)
+    if record.get("heard_text"):
+        lines.append(f"  heard   {_indented(record['heard_text'])}")
     for extra in extras(record):
         lines.append(f"  {extra.name.replace('_', ' ')}")
-        lines += ["    " + "  ".join(extra.columns)] if extra.columns else []
-        lines += ["    " + "  ".join(row) for row in extra.rows]
+        rows = [
+            "  ".join(row) for row in ([extra.columns] if extra.columns else []) + [*extra.rows]
+        ]
+        lines += [f"    {row}" for row in (rows if extra.columns else [", ".join(rows)])]
         lines += [f"    and {extra.hidden} more"] if extra.hidden else []
     return lines
 

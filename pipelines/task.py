@@ -29,7 +29,7 @@ Receipt: TypeAlias = dict[str, Any]
 MERGED_BYTES = 4_000_000  # of partials that are merged in one go
 EXHIBITED = (
     *("id", "turn", "role", "spoken_text", "voice", "speaker_id", "flac", "codes", "durations"),
-    *("num_frames", "measures"),
+    *("num_frames", "measures", "attempts", "words", "augmentation", "heard_text"),
 )
 
 

@@ -22,11 +22,13 @@ from schemas.snapshot import Manifest
 from schemas.store import Store
 from schemas.unitset import UnitSet
 from transforms.audio import decode_flac
+from transforms.minhash import tokens
 from transforms.select import Gate
 
 MAX_UNITS = 60
 MAX_TURNS = 12  # shown of one row
 MAX_REASONS = 20
+SHOWN = KNOWN - {"heard_text"}
 COLUMNS, HEIGHT, STRIP_HEIGHT = 300, 44, 26  # of the boxes of waveform and units
 
 
@@ -63,6 +65,7 @@ class ShownTurn:
     speaker: str = ""
     duration_s: float | None = None
     measures: Sequence[Judged] = ()
+    heard: Parts = field(default_factory=list)  # by speech recognition; against what was spoken
     extras: Sequence[Extra] = ()  # attempts, augmentation, word times, and what else a record has
     units: str = ""  # the first MAX_UNITS
     num_units: int = 0
@@ -209,8 +212,8 @@ def _exhibit(exhibit: Mapping[str, Any] | None, turn: Mapping[str, Any]) -> dict
     if exhibit is None:
         return {"spoken_text": turn["spoken_text"] or ""}
     codes = exhibit["codes"] or []
-    extras = {name: exhibit[name] for name in exhibit if name not in KNOWN and exhibit[name]}
-    return {**exhibit, "codes": codes, "num_units": len(codes), "record": extras}
+    told = {name: exhibit[name] for name in exhibit if name not in SHOWN and exhibit[name]}
+    return {**exhibit, "codes": codes, "num_units": len(codes), "record": told}
 
 
 def _turns(
@@ -240,6 +243,7 @@ def _turns(
                 "speaker": turn.get("speaker_id") or "",
                 "duration_s": len(sound) / rate_hz,
                 "measures": judged(turn["measures"], gates, turn["role"], lang),
+                "heard": _heard(turn["record"], turn["spoken_text"]),
                 "extras": extras(turn["record"], KNOWN),
                 "units": " ".join(map(str, codes[:MAX_UNITS])),
                 "num_units": turn["num_units"],
@@ -260,6 +264,13 @@ def _turns(
             )
         )
     return found
+
+
+def _heard(record: Mapping[str, Any], spoken: str) -> Parts:
+    """What recognition heard, what was not said marked; case and punctuation do not count."""
+    text = clipped(record.get("heard_text") or "")
+    said = " ".join(tokens(clipped(spoken)))
+    return differences([said], text)[1] if text else []
 
 
 def _units(

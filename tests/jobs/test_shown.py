@@ -93,19 +93,23 @@ def test_a_long_clips_strip_stays_small() -> None:
 def test_what_else_a_record_holds_is_shown_as_tables() -> None:
     record = {
         "turn": 0,
-        "attempts": [{"seed": 1, "measures": {"asr_wer": 0.5}}, {"seed": 2, "rate": 0.9}],
-        "augmentation": {"snr_db": 12.25, "noise": "white"},
-        "words": [{"word": "a", "start_s": 0.0}] * (MAX_ROWS + 5),
+        "attempts": [
+            {"seed": 1, "measures": {"asr_wer": 0.5}, "kept": False},
+            {"seed": 2, "rate": 0.9},
+        ],
+        "augmentation": json.dumps({"snr_db": 12.25, "noise": "white"}),
+        "words": [["a", 0.0, 0.25]] * (MAX_ROWS + 5),
+        "heard_text": "shown in its own place",
         "note": "x" * 5000,
         "nothing": None,
     }
     found = {extra.name: extra for extra in extras(record)}
     assert list(found) == ["attempts", "augmentation", "note", "words"]
-    assert found["attempts"].columns == ["seed", "measures", "rate"]
-    assert found["attempts"].rows[1] == ["2", "", "0.9"]
-    assert found["attempts"].rows[0][1] == json.dumps({"asr_wer": 0.5})
+    assert found["attempts"].columns == ["seed", "asr_wer", "kept", "rate"]
+    assert found["attempts"].rows == [["1", "0.5", "no", ""], ["2", "", "", "0.9"]]
     assert found["augmentation"].rows == [["snr_db", "12.25"], ["noise", "white"]]
     assert found["words"].hidden == 5
+    assert found["words"].rows[0] == ["a", "0", "0.25"]
     assert len(found["note"].rows[0][1]) < 300
 
 
