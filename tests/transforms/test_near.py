@@ -84,7 +84,10 @@ def test_a_row_with_one_word_changed_repeats_the_older_one_and_names_it() -> Non
             "Ｃｏｕｌｄ you TELL me: what is a fjord, please",
             "could you tell me what is a fjord please?",
         ),
-        ("what\u200b is the tall\u200d tower made of now", "what is the tall tower made of now!"),
+        (
+            "wh\u200bat is the tall tow\u200der made o\u00adf now",
+            "what is the tall tower made of now!",
+        ),
     ],
     ids=["Chinese by its letters", "case, width and marks", "zero-width marks"],
 )
@@ -207,6 +210,7 @@ def test_many_rows_alike_are_compared_about_once_each(monkeypatch: pytest.Monkey
     rows = np.zeros((3000, 64), np.uint8)
     assert find_like(rows, np.zeros(3000, np.uint64), 0.8).older[1:].max() == 0
     assert sum(compared) <= 2 * len(rows)
+    assert len(compared) <= 64  # and the bucket is left when all its rows are found
 
 
 def test_a_row_is_compared_with_so_many_of_a_bucket_and_no_more(
