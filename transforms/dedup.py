@@ -105,7 +105,7 @@ class FindDuplicates(Fit):
         if self.near is not None:
             exact = pa.nulls(len(repeated), pa.float64())
             table = table.append_column("similarity", exact).append_column("root", ids.take(kept))
-            table = pa.concat_tables([table, _alike(merged, repeated, self.near)])
+            table = pa.concat_tables([table, _alike(merged, repeated, kept, self.near)])
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table.sort_by("id").combine_chunks())
@@ -174,16 +174,26 @@ def _equal(merged: pa.Table) -> tuple[Rows, Rows]:
     return order[same].astype(np.int64), order[firsts[same]].astype(np.int64)
 
 
-def _alike(merged: pa.Table, repeated: Rows, near: Near) -> pa.Table:
-    """(id, repeats, similarity, root) of the rows that are like an older one, and equal to none."""
+def _alike(merged: pa.Table, repeated: Rows, kept: Rows, near: Near) -> pa.Table:
+    """(id, repeats, similarity, root) of the rows that are like an older one, and equal to none.
+
+    Rows that are ``repeated`` are older rows too: without them, the removal of the row that is
+    ``kept`` for one could put it before rows that had nothing like it before them.
+    """
     age = pc.sort_indices(merged, sort_keys=[("born", "ascending"), ("id", "ascending")]).to_numpy()
-    signed = merged.column("signature").is_valid().to_numpy().copy()
-    signed[repeated] = False
+    signed = merged.column("signature").is_valid().to_numpy()
     rows = age[signed[age]]  # by age
-    data = _matrix(merged.column("signature"), rows, near.num_perm)
+    places = np.full(len(age), -1, np.int64)
+    places[rows] = np.arange(len(rows))
+    data = _matrix(merged.column("signature"), places, len(rows), near.num_perm)
     groups = merged.column("group").to_numpy()
     like = find_like(data, groups[rows], near.threshold)
-    found = np.flatnonzero(like.older >= 0)
+    equal = signed[repeated]
+    older, exact = like.older.copy(), places[repeated[equal]]
+    older[exact] = places[kept[equal]]
+    is_near = like.older >= 0
+    is_near[exact] = False
+    found = np.flatnonzero(is_near)
     ids = merged.column("id").take(rows)
     shown = [similarity(matches, near.num_perm) for matches in like.matches[found].tolist()]
     return pa.table(
@@ -191,16 +201,19 @@ def _alike(merged: pa.Table, repeated: Rows, near: Near) -> pa.Table:
             "id": ids.take(found),
             "repeats": ids.take(like.older[found]),
             "similarity": pa.array(shown, pa.float64()),
-            "root": ids.take(roots(like.older)[found]),
+            "root": ids.take(roots(older)[found]),
         }
     )
 
 
-def _matrix(column: pa.ChunkedArray, rows: Rows, num_perm: int) -> npt.NDArray[np.uint8]:
-    """The signatures of ``rows`` in their order [M, P], without a second copy of all of them."""
-    places = np.full(len(column), -1, np.int64)
-    places[rows] = np.arange(len(rows))
-    matrix = np.empty((len(rows), num_perm), np.uint8)
+def _matrix(
+    column: pa.ChunkedArray, places: Rows, count: int, num_perm: int
+) -> npt.NDArray[np.uint8]:
+    """The signatures [M, P], each at its place of ``count`` unless that is -1.
+
+    Without a second copy of all of them on the way.
+    """
+    matrix = np.empty((count, num_perm), np.uint8)
     start = 0
     for chunk in column.chunks:
         here = places[start : start + len(chunk)]

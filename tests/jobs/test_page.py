@@ -209,6 +209,8 @@ def test_no_other_script_would_run_even_if_it_got_into_the_page(
 def test_what_is_huge_or_unseen_is_clipped_or_shown(hostile_page: Path) -> None:
     html = hostile_page.read_text("utf-8")
     assert len(html) < 3_000_000
+    assert "Tell me more. Tell me" in html
+    assert "Tell me more. " * 200 not in html
     assert "more characters)" in html
     assert "‹U+202E›" in html
     assert "‹U+0000›" in html

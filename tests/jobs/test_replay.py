@@ -105,8 +105,9 @@ def test_a_row_that_ends_otherwise_says_how(
         lambda job, bank: pipeline_of(job.model_copy(update={"gates": ()}), bank),
     )
     row = tiny_corpus.rejected("duration_s")
-    report = replay_row(tiny_corpus.uri, row["id"])
-    assert report.value["differences"] == {"state": "rejected then, accepted here"}
+    done = voxmill("replay", tiny_corpus.uri, row["id"])
+    assert done.code == 1
+    assert "differs  state: rejected then, accepted here" in done.out
 
 
 def test_another_environment_is_told(

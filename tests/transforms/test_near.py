@@ -62,8 +62,12 @@ def random_rows(chance: random.Random, count: int) -> list[tuple[str, int, list[
         words = list(chance.choice(kept))
         for _ in range(chance.randrange(3)):
             words[chance.randrange(len(words))] = chance.choice(WORDS)
+        text = " ".join(words)[: chance.randrange(20, 99)] + chance.choice(
+            ["", "!", "\u200b", "\u200dx"]
+        )
+        system = chance.choice([[], [], [turn("system", "Be kind")], [turn("system", "be kind.")]])
         key = f"{chance.randrange(1000):03d}-{number}"
-        rows.append((key, chance.randrange(1, 3), asked(" ".join(words))))
+        rows.append((key, chance.randrange(1, 3), [*system, *asked(text)]))
     return rows
 
 
@@ -142,6 +146,21 @@ def test_equal_rows_stay_duplicates_and_are_no_near_ones() -> None:
         "c-0": "near_duplicate",
     }
     assert found["b-0"]["detail"] == "repeats a-0"
+
+
+def test_a_row_that_is_itself_an_equal_one_counts_as_older() -> None:
+    """Else the removal of the first would turn the third, accepted, into a near duplicate."""
+    kind, kinder = turn("system", "Be kind"), turn("system", "be kind.")
+    rows = [
+        ("a-0", 1, [kind, *asked(ANSWER)]),
+        ("b-0", 1, [kinder, *asked(ANSWER)]),
+        ("c-0", 1, [kinder, *asked(ANSWERS[0])]),
+    ]
+    found = verdicts(rows)
+    assert found["b-0"]["code"] == "duplicate"
+    assert found["c-0"]["detail"].startswith("repeats b-0, similarity 0.")
+    assert found["c-0"]["detail"].endswith(", which repeats a-0")
+    assert verdicts(rows[1:]).keys() == {"c-0"}
 
 
 @given(st.integers(0, 2**32))
