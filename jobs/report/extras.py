@@ -13,6 +13,7 @@ KNOWN: Final = frozenset(
     "measures_not_taken units id flac codes durations num_units num_frames heard_text "
     "record".split()
 )
+FIRST: Final = ("number", "kept", "score", "rate", "seed", "error")  # columns of an attempt
 MAX_ROWS, MAX_COLUMNS, MAX_CELL = 60, 20, 200
 
 
@@ -62,8 +63,8 @@ def _read(value: object) -> Any:  # noqa: ANN401 - JSON values
 
 def _flat(item: Mapping[str, Any]) -> dict[str, Any]:
     """An object with the measures in it beside its other values."""
-    flat: dict[str, Any] = {}
-    for key, value in item.items():
+    flat = {key: item[key] for key in FIRST if item.get(key) not in (None, "")}
+    for key, value in sorted(item.items(), key=lambda pair: pair[0] == "measures"):
         if key == "measures" and isinstance(value, Mapping):
             flat |= value
         elif key == "measures" and isinstance(value, list):
@@ -79,7 +80,9 @@ def cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if not isinstance(value, int | float):
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, float):
         flat = isinstance(value, str)
         text = value if flat else json.dumps(value, ensure_ascii=False, default=str)
         return clipped(str(text), MAX_CELL)

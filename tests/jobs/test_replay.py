@@ -13,6 +13,7 @@ from jobs import replay as replay_module
 from jobs.recipe import pipeline_of
 from jobs.replay import replay_row
 from jobs.report.reading import index_rows
+from jobs.settings import Gate, JobSettings
 from pipelines.compare import difference
 from pipelines.graph import Pipeline
 from pipelines.plan import read_plan
@@ -22,6 +23,7 @@ from tests.jobs.conftest import TinyCorpus
 from tests.jobs.small import voxmill
 from transforms.audio import encode_flac
 from transforms.rewrite import Rewrite
+from transforms.voices import VoiceBank
 
 
 @pytest.fixture
@@ -108,6 +110,21 @@ def test_a_row_that_ends_otherwise_says_how(
     done = voxmill("replay", tiny_corpus.uri, row["id"])
     assert done.code == 1
     assert "differs  state: rejected then, accepted here" in done.out
+
+
+def test_other_reasons_are_told(tiny_corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stricter(job: JobSettings, bank: VoiceBank) -> Pipeline:
+        gates = (*job.gates, Gate(measure="chars_per_s", max=0.5))
+        return pipeline_of(job.model_copy(update={"gates": gates}), bank)
+
+    monkeypatch.setattr(replay_module, "pipeline_of", stricter)
+    row = tiny_corpus.rejected("duration_s")
+    report = replay_row(tiny_corpus.uri, row["id"])
+    assert not report.equal
+    words = report.value["differences"]["reasons"]
+    then, here = words.split("; here ")
+    assert "chars_per_s" in here
+    assert "chars_per_s" not in then
 
 
 def test_another_environment_is_told(

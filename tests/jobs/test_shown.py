@@ -94,7 +94,7 @@ def test_what_else_a_record_holds_is_shown_as_tables() -> None:
     record = {
         "turn": 0,
         "attempts": [
-            {"seed": 1, "measures": {"asr_wer": 0.5}, "kept": False},
+            {"seed": 123456789, "measures": {"asr_wer": 0.5}, "kept": False},
             {"seed": 2, "rate": 0.9},
         ],
         "augmentation": json.dumps({"snr_db": 12.25, "noise": "white"}),
@@ -105,8 +105,8 @@ def test_what_else_a_record_holds_is_shown_as_tables() -> None:
     }
     found = {extra.name: extra for extra in extras(record)}
     assert list(found) == ["attempts", "augmentation", "note", "words"]
-    assert found["attempts"].columns == ["seed", "asr_wer", "kept", "rate"]
-    assert found["attempts"].rows == [["1", "0.5", "no", ""], ["2", "", "", "0.9"]]
+    assert found["attempts"].columns == ["kept", "seed", "asr_wer", "rate"]
+    assert found["attempts"].rows == [["no", "123456789", "0.5", ""], ["", "2", "", "0.9"]]
     assert found["augmentation"].rows == [["snr_db", "12.25"], ["noise", "white"]]
     assert found["words"].hidden == 5
     assert found["words"].rows[0] == ["a", "0", "0.25"]
