@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, verify, inspect, replay."""
+"""The command line: voxmill build, plan, verify, clean, inspect, replay."""
 
 import argparse
 import json
@@ -12,9 +12,11 @@ from types import FrameType
 
 from rich.console import Console
 
+from jobs.storage import corpus_address, store_address
 from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
+from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import DamageError, SettingsError, VoxmillError
-from schemas.snapshot import Manifest, read_snapshot, versions
+from schemas.snapshot import Manifest, chosen_snapshot, current_version
 from schemas.store import Store, explain_local, open_store
 
 EXIT_INTERRUPTED = 130
@@ -26,7 +28,10 @@ EXAMPLES = """examples:
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
   voxmill inspect corpus
   voxmill verify corpus
+  voxmill clean corpus --dry-run
   voxmill replay corpus KEY
+  voxmill build examples/retokenize.yaml --input corpus --output corpus2
+  voxmill build examples/check.yaml --input tars/ --output checked
 
 exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
 3 more rows failed than limits.max_failed_fraction allows; 130 interrupted, run again to resume
@@ -100,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser("verify", help="check every byte of a snapshot")
     _corpus_options(verify)
+    verify.add_argument(
+        "--deep",
+        action="store_true",
+        help="read every byte in a bucket too, not only what its checksums leave open",
+    )
     verify.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
     verify.set_defaults(command=_verify)
 
@@ -109,6 +119,25 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--save-to", type=Path, metavar="DIR", help="write its files there")
     inspect.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     inspect.set_defaults(command=_inspect)
+
+    clean = commands.add_parser("clean", help="remove what no snapshot names and no build needs")
+    clean.add_argument("uri", help="the corpus")
+    clean.add_argument("--work", metavar="URI", help="its work store (default: work/ inside it)")
+    clean.add_argument(
+        "--grace",
+        default="24h",
+        metavar="TIME",
+        help="leave alone what is younger: 90m, 24h, 7d (default: 24h)",
+    )
+    clean.add_argument(
+        "--none-running",
+        action="store_true",
+        help="no build is running, whatever signs of life of the last minutes say",
+    )
+    clean.add_argument("--dry-run", action="store_true", help="tell it and remove nothing")
+    clean.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
+    _store_options(clean)
+    clean.set_defaults(command=_clean)
 
     replay = commands.add_parser("replay", help="rebuild one sample and compare its bytes")
     _corpus_options(replay)
@@ -138,7 +167,20 @@ def _job_options(parser: argparse.ArgumentParser) -> None:
 
 def _corpus_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("uri", help="the corpus")
-    parser.add_argument("--version", type=int, metavar="N", help="a snapshot (default: the newest)")
+    parser.add_argument(
+        "--version", type=int, metavar="N", help="a snapshot (default: what latest.json names)"
+    )
+    _store_options(parser)
+
+
+def _store_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="how an object store is reached, such as endpoint=http://127.0.0.1:9000 (repeatable)",
+    )
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -159,10 +201,13 @@ def _build(options: argparse.Namespace) -> int:
     )
     assert job.output.uri is not None
     console = Console(stderr=options.json)
-    print_summary(open_store(job.output.uri), result, workers, console)
+    output = open_store(store_address(job.output.uri, job.output.store))
+    print_summary(output, result, workers, console)
     code, why = exit_code(job, result.manifest)
     if why:
-        sys.stderr.write(f"voxmill: {why}\n")
+        current = current_version(output)
+        stays = "" if current is None else f"; latest.json stays at version {current}"
+        sys.stderr.write(f"voxmill: {why}{stays}\n")
     if options.json:
         print(json.dumps(json_line(result)))
     return code
@@ -200,7 +245,8 @@ def _verify(options: argparse.Namespace) -> int:
     except DamageError as error:
         print(error)
         return EXIT_GATE
-    damages = list(all_damage(store, manifest))
+    deep = options.deep or scheme_of(store.uri) not in OBJECT_SCHEMES
+    damages = list(all_damage(store, manifest, deep=deep))
     for damage in damages:
         print(f"{damage.path}: {damage.problem}")
     name = f"{store.uri} v{manifest['version']:06d}"
@@ -208,7 +254,8 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"{name}: {len(damages)} damaged; build again with the same job to recompute them")
     else:
         print(
-            f"{name}: whole; {manifest['counts']['accepted']} samples in "
+            f"{name}: whole{'' if deep else ' by checksums and spot checks'}; "
+            f"{manifest['counts']['accepted']} samples in "
             f"{len(manifest['shards'])} shards, identity {manifest['identity']}"
         )
     if options.json:
@@ -217,10 +264,29 @@ def _verify(options: argparse.Namespace) -> int:
     return EXIT_GATE if damages else EXIT_OK
 
 
+def _clean(options: argparse.Namespace) -> int:
+    from jobs.clean import clean
+
+    place = corpus_address(options.uri, options.store)
+    work = corpus_address(options.work, options.store) if options.work else None
+    text, figures = clean(
+        place,
+        work,
+        options.grace,
+        dry_run=options.dry_run,
+        none_running=options.none_running,
+    )
+    (sys.stderr if options.json else sys.stdout).write(text + "\n")
+    if options.json:
+        print(json.dumps(figures))
+    return EXIT_OK
+
+
 def _inspect(options: argparse.Namespace) -> int:
     from jobs.inspect import inspect
 
-    found = inspect(options.uri, options.key, version=options.version, save_to=options.save_to)
+    place = corpus_address(options.uri, options.store)
+    found = inspect(place, options.key, version=options.version, save_to=options.save_to)
     print(json.dumps(found.value) if options.json else found.text)
     return EXIT_OK
 
@@ -228,10 +294,9 @@ def _inspect(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     from jobs.replay import replay_row
 
+    place = corpus_address(options.uri, options.store)
     try:
-        report = replay_row(
-            options.uri, options.key, version=options.version, save_to=options.save_to
-        )
+        report = replay_row(place, options.key, version=options.version, save_to=options.save_to)
     except DamageError as error:  # as for verify: the corpus does not hold what it should
         sys.stderr.write(f"voxmill: error: {error}\n")
         return EXIT_GATE
@@ -240,17 +305,8 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:
-    store = open_store(options.uri)
-    there = versions(store)
-    if not there:
-        raise SettingsError(
-            f"{store.uri}: no snapshot there; give the folder that `voxmill build --output` wrote"
-        )
-    version = there[-1] if options.version is None else options.version
-    if version not in there:
-        raise SettingsError(f"{store.uri}: no snapshot {version}; there are {there}")
-    manifest = read_snapshot(store, version)
-    return store, manifest
+    store = open_store(corpus_address(options.uri, options.store))
+    return store, chosen_snapshot(store, options.version)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Finds a snapshot, and in it the one row that a key means: accepted, rejected or failed."""
+"""Finds the one row of a snapshot that a key means: accepted, rejected or failed."""
 
 import itertools
 from collections.abc import Iterator
@@ -6,25 +6,10 @@ from typing import Final
 
 from jobs.report.reading import index_rows, outcome_rows
 from schemas.errors import SettingsError
-from schemas.snapshot import Manifest, read_snapshot, versions
+from schemas.snapshot import Manifest
 from schemas.store import Store
 
 NEAREST: Final = 3
-
-
-def find_snapshot(store: Store, version: int | None) -> Manifest:
-    """A version, or the newest. Raises SettingsError where there is none, DamageError."""
-    found = versions(store)
-    if not found:
-        raise SettingsError(
-            f"{store.uri}: no snapshot there; give the folder of a corpus, or build one with "
-            f"`voxmill build JOB.yaml --output {store.uri}`"
-        )
-    if version is not None and version not in found:
-        raise SettingsError(
-            f"{store.uri}: no version {version}; there are {', '.join(map(str, found))}"
-        )
-    return read_snapshot(store, found[-1] if version is None else version)
 
 
 def find_row(store: Store, manifest: Manifest, key: str) -> tuple[str, str]:

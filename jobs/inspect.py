@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from jobs.find_row import find_row, find_snapshot
+from jobs.find_row import find_row
 from jobs.inspect_words import gates_of, origin_lines, turn_lines
 from jobs.report.reading import IndexRow, index_rows, outcome_rows, read_sample
 from jobs.report.render import duration
@@ -18,8 +18,8 @@ from pipelines.outcome import Outcome
 from schemas.canonical import pretty_json
 from schemas.errors import SettingsError
 from schemas.shard import flac_suffix
-from schemas.snapshot import Manifest
-from schemas.store import Store, open_store
+from schemas.snapshot import Manifest, chosen_snapshot
+from schemas.store import Store, StoreAddress, open_store
 from transforms.audio import decode_flac
 
 FIRST_KEYS: Final = 10
@@ -38,7 +38,11 @@ class Inspected:
 
 
 def inspect(
-    uri: str, key: str | None, *, version: int | None = None, save_to: Path | None = None
+    uri: str | StoreAddress,
+    key: str | None,
+    *,
+    version: int | None = None,
+    save_to: Path | None = None,
 ) -> Inspected:
     """A snapshot, or the row ``key`` of it: see ``find_row`` for what a key may be.
 
@@ -46,12 +50,12 @@ def inspect(
     SettingsError for what is not there, DamageError.
     """
     store = open_store(uri)
-    manifest = find_snapshot(store, version)
+    manifest = chosen_snapshot(store, version)
     if key is None:
         if save_to is not None:
             raise SettingsError(
-                f"--save-to {save_to}: wanted a KEY with it; `voxmill inspect {uri}` lists the "
-                "first keys"
+                f"--save-to {save_to}: wanted a KEY with it; `voxmill inspect {store.uri}` lists "
+                "the first keys"
             )
         found = _overview(store, manifest)
     else:

@@ -26,7 +26,7 @@ MARKS: Final = {"passes": "passes", "fails": "FAILS ", "unchecked": "unchecked",
 def gates_of(manifest: Manifest) -> list[Gate]:
     """The gates that judged the snapshot's rows."""
     job, _ = from_manifest(dict(manifest["settings"]))
-    return [Gate(**gate.model_dump()) for gate in job.gates]
+    return [Gate(**gate.model_dump()) for gate in getattr(job, "gates", ())]
 
 
 def origin_lines(

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.find_row import find_row, find_snapshot
+from jobs.find_row import find_row
 from jobs.inspect import terminal
-from jobs.recipe import from_manifest, pipeline_of
+from jobs.recipe import pipeline_from
 from jobs.report.reading import index_rows, outcome_rows
 from jobs.saving import save_files
 from pipelines.replay import Replayed, Stands, replay, stored_sample
-from schemas.snapshot import Manifest
-from schemas.store import Store, open_store
+from schemas.snapshot import Manifest, chosen_snapshot
+from schemas.store import Store, StoreAddress, open_store
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,20 @@ class Report:
 
 
 def replay_row(
-    uri: str, key: str, *, version: int | None = None, save_to: Path | None = None
+    uri: str | StoreAddress,
+    key: str,
+    *,
+    version: int | None = None,
+    save_to: Path | None = None,
 ) -> Report:
     """Replay the row that ``key`` means. ``save_to`` gets ``stored/`` and ``made/``.
 
     Raises SettingsError for what is not there, DamageError for what is damaged or gone.
     """
     store = open_store(uri)
-    manifest = find_snapshot(store, version)
-    job, bank = from_manifest(dict(manifest["settings"]))
+    manifest = chosen_snapshot(store, version)
     stands = _stands(store, manifest, *find_row(store, manifest, key))
-    result = replay(store, manifest, pipeline_of(job, bank), stands)
+    result = replay(store, manifest, pipeline_from(dict(manifest["settings"])), stands)
     saved: list[Path] = []
     if save_to is not None:
         for folder, members in (("stored", stands.members), ("made", result.made)):

@@ -145,10 +145,9 @@ def _gone(store: Store, path: str, what: str, error: Exception) -> str:
 
 
 def _members(tables: Tables, pipeline: Pipeline, state: State) -> dict[str, bytes]:
-    assert state.unit_set is not None
     lineage = {step.name: state.fingerprints[step.name][:16] for step in pipeline.memo_steps()}
     (split,) = tables[CONVERSATIONS].column("split").to_pylist()
-    (sample,) = samples(tables, split, state.unit_set, lineage)
+    (sample,) = samples(tables, split, state.unit_set, state.kept_sets, lineage)
     return {member.suffix: member.data for member in sample.members()}
 
 

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from jobs import replay as replay_module
-from jobs.recipe import pipeline_of
+from jobs.recipe import pipeline_from
 from jobs.replay import replay_row
 from jobs.report.reading import index_rows
-from jobs.settings import Gate, JobSettings
 from pipelines.compare import difference
 from pipelines.graph import Pipeline
 from pipelines.plan import read_plan
@@ -23,7 +22,6 @@ from tests.jobs.conftest import TinyCorpus
 from tests.jobs.small import voxmill
 from transforms.audio import encode_flac
 from transforms.rewrite import Rewrite
-from transforms.voices import VoiceBank
 
 
 @pytest.fixture
@@ -74,15 +72,15 @@ def test_another_pipeline_says_what_differs_and_by_how_much(
 ) -> None:
     """As if the rules had changed since: every question gets a filler."""
 
-    def changed(*args: Any) -> Pipeline:
-        pipeline = pipeline_of(*args)
+    def changed(settings: dict[str, Any]) -> Pipeline:
+        pipeline = pipeline_from(settings)
         nodes = [
             replace(node, filler_rate=1.0) if isinstance(node, Rewrite) else node
             for node in pipeline.nodes
         ]
         return Pipeline(pipeline.name, tuple(nodes))
 
-    monkeypatch.setattr(replay_module, "pipeline_of", changed)
+    monkeypatch.setattr(replay_module, "pipeline_from", changed)
     reports = [
         replay_row(tiny_corpus.uri, row["key"])
         for row in index_rows(tiny_corpus.store, tiny_corpus.manifest)
@@ -103,8 +101,8 @@ def test_a_row_that_ends_otherwise_says_how(
 ) -> None:
     monkeypatch.setattr(
         replay_module,
-        "pipeline_of",
-        lambda job, bank: pipeline_of(job.model_copy(update={"gates": ()}), bank),
+        "pipeline_from",
+        lambda settings: pipeline_from({**settings, "gates": []}),
     )
     row = tiny_corpus.rejected("duration_s")
     done = voxmill("replay", tiny_corpus.uri, row["id"])
@@ -113,11 +111,12 @@ def test_a_row_that_ends_otherwise_says_how(
 
 
 def test_other_reasons_are_told(tiny_corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stricter(job: JobSettings, bank: VoiceBank) -> Pipeline:
-        gates = (*job.gates, Gate(measure="chars_per_s", max=0.5))
-        return pipeline_of(job.model_copy(update={"gates": gates}), bank)
-
-    monkeypatch.setattr(replay_module, "pipeline_of", stricter)
+    more = {"measure": "chars_per_s", "max": 0.5}
+    monkeypatch.setattr(
+        replay_module,
+        "pipeline_from",
+        lambda settings: pipeline_from({**settings, "gates": [*settings["gates"], more]}),
+    )
     row = tiny_corpus.rejected("duration_s")
     report = replay_row(tiny_corpus.uri, row["id"])
     assert not report.equal

@@ -1,0 +1,21 @@
+"""A text as it is heard: the words that both sides of a WER or CER comparison are made of."""
+
+import re
+
+from transforms.text.clean import clean
+from transforms.text.verbalize import verbalize
+
+# A Chinese character is a unit of its own; elsewhere a word with its inner apostrophes.
+_WORD = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff〇]|[^\W\d_\u3400-\u9fff]+(?:'[^\W\d_]+)*")
+
+
+def heard_words(text: str, lang: str) -> list[str]:
+    """The words of ``text`` without case and punctuation, numbers and signs as words.
+
+    A hyphen parts two words, an apostrophe inside a word stays ("it's"). Chinese comes character
+    by character, a Latin name in it as one word. The same text written in digits or in words
+    gives the same list; what holds nothing to hear gives the empty one. Raises SettingsError on
+    an unknown language.
+    """
+    said = verbalize(clean(text, lang), lang).casefold().replace("’", "'")
+    return _WORD.findall(said)
