@@ -151,6 +151,8 @@ def latest_snapshot(store: Store) -> Manifest | None:
 
 def within_limits(counts: Mapping[str, int], limits: Mapping[str, float]) -> bool:
     """Whether rows ended as a job's ``limits`` ask: few enough failed, enough accepted."""
+    if not limits:
+        return True
     rows = max(counts["rows"], 1)
     failed, accepted = counts["failed"] / rows, counts["accepted"] / rows
     few_failed = failed <= limits.get("max_failed_fraction", 1.0)
