@@ -11,8 +11,8 @@ from jobs.card_snippets import how_to_read
 from jobs.license import as_code, hub_license, license_words
 from jobs.report.data import Corpus
 from jobs.report.reading import read_sample
-from jobs.report.samples import clipped
 from jobs.report.views import bounds_words
+from jobs.report.words import clipped
 from schemas.snapshot import Manifest, snapshot_path
 from schemas.store import Store
 from schemas.unitset import UnitSet

@@ -20,7 +20,7 @@ from transforms.ask_rewrite import AskRewrite
 from transforms.backends.espeak import Espeak
 from transforms.backends.flite import Flite
 from transforms.backends.tts import SpeechBackend
-from transforms.dedup import FindDuplicates
+from transforms.dedup import FindDuplicates, Near
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import Gate
@@ -48,7 +48,10 @@ def pipeline_of(
         Recipe(
             seed=job.seed,
             duplicates=FindDuplicates(
-                enabled=job.dedup.enabled, scope=job.dedup.scope, ignore=job.dedup.ignore
+                enabled=job.dedup.enabled,
+                scope=job.dedup.scope,
+                ignore=job.dedup.ignore,
+                near=None if job.dedup.near is None else Near(**job.dedup.near.model_dump()),
             ),
             eval_fraction=job.splits.eval_fraction,
             rewrite=_rewrite(job, keys or {}),

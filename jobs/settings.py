@@ -1,14 +1,21 @@
 """What a job may say: one validated model, a section each. jobs/jobfile.py reads it from YAML."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Role = Literal["user", "assistant"]
+
+
+def _unless_off(value: object) -> object:
+    """``off`` as YAML reads it, or as a text; ``on`` is the defaults."""
+    if value is False or value == "off":
+        return None
+    return {} if value is True or value == "on" else value
 
 
 class _Model(BaseModel):
@@ -60,16 +67,31 @@ class Output(_Model):
     same_lineage: bool = False  # accept a source that shares almost no row with the corpus
 
 
+class Near(_Model):
+    """Near duplicates: the share of shingles from which on two rows are one."""
+
+    threshold: Annotated[float, Field(ge=0.3, lt=1.0)] = 0.8
+    num_perm: Annotated[int, Field(ge=16, le=1024)] = 256
+    shingle: Annotated[int, Field(ge=1, le=20)] = 3
+
+
 class Dedup(_Model):
-    """Exact duplicates after normalization."""
+    """Exact duplicates after normalization; near ones too, unless ``near`` is off."""
 
     enabled: bool = True
+    near: Annotated[Near | None, BeforeValidator(_unless_off)] = None
     scope: Literal["conversation", "instruction"] = "conversation"
     ignore: tuple[Literal["case", "punctuation", "spacing"], ...] = (
         "case",
         "punctuation",
         "spacing",
     )
+
+    @model_validator(mode="after")
+    def _near_needs_dedup(self) -> Self:
+        if self.near is not None and not self.enabled:
+            raise ValueError("near is on while enabled is false; set near: off, or enabled: true")
+        return self
 
 
 class Rewrite(_Model):

@@ -43,7 +43,7 @@ from schemas.store import Store, open_store
 from transforms.environment import environment
 
 logger = logging.getLogger(__name__)
-MAX_EXHIBITS = 6
+MAX_EXHIBITS = 12
 
 
 @dataclass

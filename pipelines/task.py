@@ -5,7 +5,7 @@ store by reference, keeps its results there, and returns counts and paths: never
 """
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -31,6 +31,10 @@ from transforms.step import Fit
 
 Receipt: TypeAlias = dict[str, Any]
 MERGED_BYTES = 4_000_000  # of partials that are merged in one go
+EXHIBITED = (
+    *("id", "turn", "role", "spoken_text", "voice", "speaker_id", "flac", "codes", "durations"),
+    *("num_frames", "measures", "attempts", "words", "augmentation", "heard_text"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,14 +271,7 @@ class Worker:
     def _finish(self, task: FinishFit) -> Receipt:
         fit = self.job.pipeline.node(task.fit)
         assert isinstance(fit, Fit)
-        merged = fit.merge([])
-        group: list[pa.Table] = []
-        for path in task.parts:
-            group.append(unpack(self.work.get(path), path))
-            if sum(part.nbytes for part in group) >= MERGED_BYTES:
-                merged, group = fit.merge([merged, *group]), []
-        merged = fit.merge([merged, *group])
-        data = fit.finalize(merged)
+        data = reduce_parts(fit, (unpack(self.work.get(path), path) for path in task.parts))
         sha256 = sha256_hex(data)
         entry: FileEntry = {"name": f"artifacts/{fit.name}-{sha256[:12]}", "sha256": sha256}
         self.output.put(entry["name"], data)
@@ -323,8 +320,21 @@ class Worker:
         utterances = tables["utterances"]
         mask = pa.compute.is_in(utterances.column("id"), pa.array(task.ids, pa.string()))
         shown = utterances.filter(mask).select(
-            ["id", "turn", "role", "spoken_text", "voice", "flac", "codes", "measures"]
+            [name for name in EXHIBITED if name in utterances.column_names]
         )
         path = f"{self.job.scratch}/exhibits/{task.partition.name}.pack"
         self.work.put(path, pack_bytes(shown))
         return {"exhibit": path}
+
+
+def reduce_parts(fit: Fit, parts: Iterable[pa.Table]) -> bytes:
+    """The artifact of a fit step from its partials, few of which are in memory unmerged."""
+    merged = fit.merge([])
+    group: list[pa.Table] = []
+    size = 0
+    for part in parts:
+        group.append(part)
+        size += part.nbytes
+        if size >= MERGED_BYTES:
+            merged, group, size = fit.merge([merged, *group]), [], 0
+    return fit.finalize(fit.merge([merged, *group]))
