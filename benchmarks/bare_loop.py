@@ -115,6 +115,8 @@ def _apply(step: Step, run: BatchFn, table: pa.Table) -> pa.Table:
     rows = pa.array([next(places) if good else None for good in alive.to_pylist()], pa.int64())
     taken = made.take(rows)
     for name in taken.column_names:
+        if name in table.column_names:
+            table = table.drop_columns([name])
         table = table.append_column(name, taken.column(name))
     return table
 
