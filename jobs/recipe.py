@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jobs.check_settings import augment_of, checks_of
 from jobs.settings import JobSettings
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
@@ -50,6 +51,8 @@ def pipeline_of(
             limits=Limits(**job.speakable.model_dump()),
             bank=bank,
             backends=backends,
+            checks=checks_of(job.checks, job.synthesize),
+            augment=augment_of(job.augment, job.seed),
             clusters=job.units.clusters,
             max_frames=job.units.max_frames,
             unit_roles=job.units.roles,

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.check_settings import Augment, Checks, Synthesize
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Role = Literal["user", "assistant"]
@@ -146,6 +148,9 @@ class JobSettings(_Model):
     respond: Respond = Respond()
     speakable: Speakable = Speakable()
     voices: Voices
+    synthesize: Synthesize = Synthesize()
+    checks: Checks = Checks()
+    augment: Augment = Augment()
     units: Units = Units()
     gates: tuple[Gate, ...] = ()
     min_pairs: Count = 1

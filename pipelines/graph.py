@@ -101,7 +101,10 @@ class Pipeline:
 
     def _add(self, table: dict[str, tuple[str, pa.DataType]], node: Step | Gather) -> None:
         for item in written(node):
-            if item.name in node_replaces(node) and table.get(item.name, ("", None))[1] == item.type:
+            if (
+                item.name in node_replaces(node)
+                and table.get(item.name, ("", None))[1] == item.type
+            ):
                 pass  # the step gives the column anew, of the same type
             elif item.name in table:
                 raise SchemaError(

@@ -19,7 +19,7 @@ from schemas.columns import RowFailure, failure
 from schemas.conformance import conform, plain
 from schemas.conversation import Conversation, Turn, content_hash, row_id, turn
 from schemas.errors import BackendError, SynthesisError
-from schemas.utterance import MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
+from schemas.utterance import HEARD, MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
 from transforms.audio import encode_flac
 from transforms.backends.tts import Samples, Speech, VoiceSpec
 from transforms.dedup import FindDuplicates
@@ -259,6 +259,11 @@ def utterances(schema: pa.Schema, *rows: Mapping[str, Any]) -> pa.RecordBatch:
         "flac": speech,
         "sample_rate_hz": RATE_HZ,
         "audio_provenance": "synthesized",
+        "attempts": [],
+        "words": [],
+        "augmentation": "",
+        "heard": [],
+        "heard_text": "",
         "measures": [],
         "codes": None,
         "durations": None,
@@ -273,7 +278,7 @@ def utterances(schema: pa.Schema, *rows: Mapping[str, Any]) -> pa.RecordBatch:
         row["flac_sha256"] = hashlib.sha256(row["flac"]).hexdigest()
         row["num_samples"] = soundfile.info(io.BytesIO(row["flac"])).frames
         table.append({name: row[name] for name in schema.names})
-    known = pa.schema([*UTTERANCE, *VOICE, *SPEECH, *MEASURES, *UNITS])
+    known = pa.schema([*UTTERANCE, *VOICE, *SPEECH, *HEARD, *MEASURES, *UNITS])
     assert set(schema.names) <= set(known.names), schema.names
     return pa.RecordBatch.from_pylist(table, schema=schema)
 
