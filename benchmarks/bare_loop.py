@@ -5,6 +5,7 @@
 No partitions, no memo, no workers, no shards, no checks of schemas. Prints one JSON line.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -54,6 +55,17 @@ def main(job_path: str, rows_path: str, adapter: str) -> None:
             }
         )
     )
+
+
+def rows_before(pipeline: Pipeline, rows: Path, adapter: str, step: str) -> pa.Table:
+    """What the step ``step`` of a pipeline would read, for all rows of a file."""
+    before = Pipeline(
+        pipeline.name, tuple(itertools.takewhile(lambda node: node.name != step, pipeline.nodes))
+    )
+    node = pipeline.node(step)
+    tables = _run(before, list(_batches(rows, adapter)))
+    read = [_read(table[node.table], node.reads) for table in tables]
+    return pa.Table.from_batches(read)
 
 
 def _batches(path: Path, adapter: str) -> Iterator[pa.Table]:

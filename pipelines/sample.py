@@ -199,7 +199,7 @@ def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet) -> dict[
 def _heard(turn: dict[str, Any]) -> dict[str, Any]:
     """What checks and augmentation leave in KEY.json, where there is any of it."""
     shown: dict[str, Any] = {}
-    if turn["attempts"]:
+    if len(turn["attempts"]) > 1:  # of one alone, the turn's own measures tell all
         shown["attempts"] = [_attempt(item) for item in turn["attempts"]]
     if turn["words"]:
         shown["words"] = [[item["word"], item["start_s"], item["end_s"]] for item in turn["words"]]

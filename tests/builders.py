@@ -21,6 +21,7 @@ from schemas.conversation import Conversation, Turn, content_hash, row_id, turn
 from schemas.errors import BackendError, SynthesisError
 from schemas.utterance import HEARD, MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
 from transforms.audio import encode_flac
+from transforms.augment import Augment, Effects
 from transforms.backends.tts import Samples, Speech, VoiceSpec
 from transforms.dedup import FindDuplicates
 from transforms.respond import Respond
@@ -100,6 +101,9 @@ BANK = VoiceBank(
 )
 
 
+EVERY_EFFECT = Effects(speed=0.4, room=0.4, noise=0.6, telephone=0.3, gain=0.6)
+
+
 def recipe(**changes: Any) -> Recipe:
     """Small settings, the Tone backend; ``seed`` is also the rewrite's."""
     seed = changes.get("seed", 7)
@@ -123,6 +127,7 @@ def recipe(**changes: Any) -> Recipe:
         "unit_roles": ("assistant",),
         "gates": (),
         "min_pairs": 1,
+        "augment": Augment(seed=seed, effects=EVERY_EFFECT),
     }
     return Recipe(**settings | changes)
 

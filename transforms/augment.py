@@ -156,7 +156,7 @@ class Augment(Step):
 
         def between(name: str) -> float:
             low, high = getattr(self.effects, name)
-            return round(low + (high - low) * drawn(name), 4)
+            return float(round(low + (high - low) * drawn(name), 4))
 
         e = self.effects
         found: list[dict[str, Any]] = []

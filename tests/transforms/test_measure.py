@@ -9,14 +9,20 @@ from hypothesis import strategies as st
 from schemas.utterance import TAKEN, UNAVAILABLE
 from tests.builders import pcm16, run_step, sine, utterances
 from transforms.audio import encode_flac
-from transforms.measure import NOT_YET, TAKEN_HERE, Measured, measures, silences
+from transforms.measure import NOT_YET, TAKEN_HERE, Measured, measures
+from transforms.pace import FitPace, Pace
+from transforms.sound import silences
+
+
+UNFITTED = FitPace(seed=0).finalize(FitPace(seed=0).merge([]))
 
 
 def measured(
     samples: npt.NDArray[np.int16], text: str = "Hello.", rate: int = 16000
 ) -> dict[str, float]:
     """The measures that were taken, by name."""
-    found = measures(encode_flac(samples, rate), text)
+    row = utterances(Measured.reads, {"flac": encode_flac(samples, rate), "spoken_text": text})
+    found = measures(row.to_pylist()[0], Pace(UNFITTED))
     return {item["name"]: item["value"] for item in found if item["value"] is not None}
 
 
