@@ -68,7 +68,6 @@ class Synthesize(Step):
             "attempts": self.attempts,
             "retry_below": self.retry_below,
             "aligner": None if self.aligner is None else self.aligner.identity(),
-            "unrecognizable": sorted(self.bank.unrecognizable),
             **versions("soundfile", "soxr", "numpy"),
         }
 

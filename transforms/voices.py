@@ -153,8 +153,11 @@ def disjointness(bank: VoiceBank) -> Disjointness:
 
 
 def voice_digest(voice: Voice, backend_identity: Mapping[str, object]) -> str:
-    """SHA-256 of what the sound depends on besides the text: not of ids, weights or splits."""
-    parts = {
+    """SHA-256 of what the sound, and how it is judged, depends on besides the text.
+
+    Not of ids, weights or splits.
+    """
+    parts: dict[str, object] = {
         "backend": voice.backend,
         "name": voice.name,
         "lang": voice.lang,
@@ -162,6 +165,8 @@ def voice_digest(voice: Voice, backend_identity: Mapping[str, object]) -> str:
         "pitch": voice.pitch,
         "identity": backend_identity,
     }
+    if not voice.recognizable:
+        parts["recognizable"] = False
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from transforms.backends.listening import (
+    SAMPLE_RATE_HZ,
     AlignedWord,
     Alignment,
     OpenAligner,
@@ -121,7 +122,8 @@ class _Aligner:
             _hear(self._decoder, samples)
             if self._decoder.hyp() is None:
                 return Alignment(())
-            placed = tuple(_placed(segment) for segment in self._decoder.seg())
+            end_s = len(samples) / SAMPLE_RATE_HZ
+            placed = tuple(_placed(segment, end_s) for segment in self._decoder.seg())
         found = tuple(item for item in placed if item.word[0] not in "<[+(")
         return Alignment(found if len(found) == len(words) else ())
 
@@ -138,12 +140,12 @@ class _Aligner:
         return True
 
 
-def _placed(segment: Any) -> AlignedWord:  # noqa: ANN401 - a class of an untyped extension
+def _placed(segment: Any, end_s: float) -> AlignedWord:  # noqa: ANN401 - a class of an untyped extension
     num_frames = segment.end_frame - segment.start_frame + 1
     return AlignedWord(
         word=_VARIANT.sub("", segment.word),
         start_s=segment.start_frame / FRAMES_PER_S,
-        end_s=(segment.end_frame + 1) / FRAMES_PER_S,
+        end_s=min((segment.end_frame + 1) / FRAMES_PER_S, end_s),
         fit=math.log(max(segment.ascore, FLOOR)) / max(1, num_frames),
     )
 
