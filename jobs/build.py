@@ -15,9 +15,12 @@ from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.probe import check_conditional_puts
 from pipelines.request import prepare
 from pipelines.task import Job
+from schemas.address import scheme_of
 from schemas.canonical import pretty_json
+from schemas.errors import SettingsError
 from schemas.store import Store, open_store
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
@@ -46,9 +49,15 @@ def build_job(
     request = request_of(job, path.parent, limit=limit, retry_failed=retry_failed, refit=refit)
     with ProgressView(quiet=quiet) as view:
         view.stage("plan", 1)
+        check_conditional_puts(open_store(request.output))
         planned = prepare(request)
         view.finished()
         workers = _workers(job)
+        if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
+            raise SettingsError(
+                "output memory://: it lives in one process, and workers are others; give "
+                "--workers 0, or another --output"
+            )
         result = build(planned, _starter(job, workers, view), view)
         store = open_store(request.output)
         if not result.unchanged or any(store.size(name) is None for name in (RUN, CARD, REPORT)):

@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, verify, inspect, replay."""
+"""The command line: voxmill build, plan, verify, clean, inspect, replay."""
 
 import argparse
 import json
@@ -12,7 +12,9 @@ from types import FrameType
 
 from rich.console import Console
 
+from jobs.storage import corpus_address, store_address
 from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
+from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import DamageError, SettingsError, VoxmillError
 from schemas.snapshot import Manifest, read_snapshot, versions
 from schemas.store import Store, explain_local, open_store
@@ -26,6 +28,7 @@ EXAMPLES = """examples:
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
   voxmill inspect corpus
   voxmill verify corpus
+  voxmill clean corpus --dry-run
   voxmill replay corpus KEY
 
 exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
@@ -100,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser("verify", help="check every byte of a snapshot")
     _corpus_options(verify)
+    verify.add_argument(
+        "--deep",
+        action="store_true",
+        help="read every byte in a bucket too, not only what its checksums leave open",
+    )
     verify.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
     verify.set_defaults(command=_verify)
 
@@ -108,6 +116,25 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("key", nargs="?", help="a sample's key, or how it begins")
     inspect.add_argument("--save-to", type=Path, metavar="DIR", help="write its members there")
     inspect.set_defaults(command=_inspect)
+
+    clean = commands.add_parser("clean", help="remove what no snapshot names and no build needs")
+    clean.add_argument("uri", help="the corpus")
+    clean.add_argument("--work", metavar="URI", help="its work store (default: work/ inside it)")
+    clean.add_argument(
+        "--grace",
+        default="24h",
+        metavar="TIME",
+        help="leave alone what is younger: 90m, 24h, 7d (default: 24h)",
+    )
+    clean.add_argument(
+        "--none-running",
+        action="store_true",
+        help="no build is running, whatever signs of life of the last minutes say",
+    )
+    clean.add_argument("--dry-run", action="store_true", help="tell it and remove nothing")
+    clean.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
+    _store_options(clean)
+    clean.set_defaults(command=_clean)
 
     replay = commands.add_parser("replay", help="rebuild one sample and compare its bytes")
     _corpus_options(replay)
@@ -136,6 +163,17 @@ def _job_options(parser: argparse.ArgumentParser) -> None:
 def _corpus_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("uri", help="the corpus")
     parser.add_argument("--version", type=int, metavar="N", help="a snapshot (default: the newest)")
+    _store_options(parser)
+
+
+def _store_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="how an object store is reached, such as endpoint=http://127.0.0.1:9000 (repeatable)",
+    )
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -156,7 +194,8 @@ def _build(options: argparse.Namespace) -> int:
     )
     assert job.output.uri is not None
     console = Console(stderr=options.json)
-    print_summary(open_store(job.output.uri), result, workers, console)
+    output = open_store(store_address(job.output.uri, job.output.store))
+    print_summary(output, result, workers, console)
     code, why = exit_code(job, result.manifest)
     if why:
         sys.stderr.write(f"voxmill: {why}\n")
@@ -197,7 +236,8 @@ def _verify(options: argparse.Namespace) -> int:
     except DamageError as error:
         print(error)
         return EXIT_GATE
-    damages = list(all_damage(store, manifest))
+    deep = options.deep or scheme_of(store.uri) not in OBJECT_SCHEMES
+    damages = list(all_damage(store, manifest, deep=deep))
     for damage in damages:
         print(f"{damage.path}: {damage.problem}")
     name = f"{store.uri} v{manifest['version']:06d}"
@@ -205,7 +245,8 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"{name}: {len(damages)} damaged; build again with the same job to recompute them")
     else:
         print(
-            f"{name}: whole; {manifest['counts']['accepted']} samples in "
+            f"{name}: whole{'' if deep else ' by checksums and spot checks'}; "
+            f"{manifest['counts']['accepted']} samples in "
             f"{len(manifest['shards'])} shards, identity {manifest['identity']}"
         )
     if options.json:
@@ -214,10 +255,29 @@ def _verify(options: argparse.Namespace) -> int:
     return EXIT_GATE if damages else EXIT_OK
 
 
+def _clean(options: argparse.Namespace) -> int:
+    from jobs.clean import clean
+
+    place = corpus_address(options.uri, options.store)
+    work = corpus_address(options.work, options.store) if options.work else None
+    text, figures = clean(
+        place,
+        work,
+        options.grace,
+        dry_run=options.dry_run,
+        none_running=options.none_running,
+    )
+    (sys.stderr if options.json else sys.stdout).write(text + "\n")
+    if options.json:
+        print(json.dumps(figures))
+    return EXIT_OK
+
+
 def _inspect(options: argparse.Namespace) -> int:
     from jobs.inspect import inspect
 
-    print(inspect(options.uri, options.key, version=options.version, save_to=options.save_to))
+    place = corpus_address(options.uri, options.store)
+    print(inspect(place, options.key, version=options.version, save_to=options.save_to))
     return EXIT_OK
 
 
@@ -236,7 +296,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:
-    store = open_store(options.uri)
+    store = open_store(corpus_address(options.uri, options.store))
     there = versions(store)
     if not there:
         raise SettingsError(

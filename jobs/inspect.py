@@ -15,7 +15,7 @@ from pipelines.outcome import Outcome
 from schemas.errors import DamageError, SettingsError
 from schemas.shard import flac_suffix, read_npy, units_suffix
 from schemas.snapshot import Manifest, latest_snapshot, read_snapshot, versions
-from schemas.store import Store, open_store
+from schemas.store import Store, StoreAddress, open_store
 from transforms.audio import decode_flac
 
 FIRST_KEYS: Final = 10
@@ -27,7 +27,11 @@ CONTROLS: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u
 
 
 def inspect(
-    uri: str, key: str | None, *, version: int | None = None, save_to: Path | None = None
+    uri: str | StoreAddress,
+    key: str | None,
+    *,
+    version: int | None = None,
+    save_to: Path | None = None,
 ) -> str:
     """What there is to know of a snapshot, or of the row ``key``, as text for a terminal.
 

@@ -8,6 +8,7 @@ from jobs.check_settings import augment_of, checks_of
 from jobs.settings import JobSettings
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
+from jobs.storage import store_address
 from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
@@ -92,6 +93,10 @@ def request_of(
             "rows to a local folder first"
         )
     bank = load_bank(folder / job.voices.bank)
+    output = store_address(job.output.uri, job.output.store)
+    work = output.below("work")
+    if job.output.work is not None:
+        work = store_address(job.output.work, job.output.store)
     source = SourceSettings(
         path=folder / job.source.path,
         adapter=job.source.adapter,
@@ -102,8 +107,8 @@ def request_of(
     return Request(
         pipeline=pipeline_of(job, bank, backends),
         rows=lambda: read_source(source, limit),
-        output=job.output.uri,
-        work=job.output.work or f"{job.output.uri}/work",
+        output=output,
+        work=work,
         settings=manifest_settings(job, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,

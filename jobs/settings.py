@@ -37,11 +37,25 @@ class Source(_Model):
     lang: str = "auto"
 
 
+class StoreSettings(_Model):
+    """How an object store is reached: schemas/address.py says what each means. No secrets."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    virtual_hosted: bool | None = None
+    allow_http: bool | None = None
+    anonymous: bool = False
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    retry_s: Annotated[float, Field(ge=0)] = 120.0
+
+
 class Output(_Model):
     """Where the corpus goes. ``uri`` and ``work`` are relative to the current directory."""
 
     uri: str | None = None
     work: str | None = None  # where memo packs live; None: work/ inside the output
+    store: StoreSettings = StoreSettings()  # of both
     same_lineage: bool = False  # accept a source that shares almost no row with the corpus
 
 

@@ -40,6 +40,7 @@ def run_record(job: JobSettings, result: Result, workers: int) -> dict[str, Any]
         "workers": workers,
         "environment": dict(environment()),
         "build_id": result.manifest["build_id"],
+        "lost": result.lost,
     }
 
 

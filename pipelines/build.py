@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.commit import Commit, commit_path, is_whole, read_commit
+from pipelines.commit import Commit, Lost, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
+from pipelines.lease import holding
 from pipelines.memo import unpack
 from pipelines.outcome import each_outcome
 from pipelines.plan import PlannedShard, write_plan
@@ -47,7 +48,8 @@ class Result:
 
     ``busy_s`` is what workers spent in a step, summed over workers; ``stage_s`` is wall time.
     ``exhibits`` are the utterances of a few rows that were spoken and then rejected: id, turn,
-    role, spoken_text, voice, flac, codes, measures.
+    role, spoken_text, voice, flac, codes, measures. ``lost`` are shards that this run made
+    otherwise than the one that was committed first.
     """
 
     manifest: Manifest
@@ -58,6 +60,7 @@ class Result:
     stage_s: dict[str, float]
     wall_s: float
     exhibits: list[dict[str, Any]] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
 
 
 @dataclass
@@ -70,6 +73,7 @@ class _Run:
     computed: dict[str, int] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
     stage_s: dict[str, float] = field(default_factory=dict)
+    lost: list[Lost] = field(default_factory=list)
 
     @property
     def state(self) -> State:
@@ -117,7 +121,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
             )
         for damage in damaged:
             listener.note(f"{damage.path}: {damage.problem}; it is computed again")
-    write_plan(output, planned.plan)
+    plan = write_plan(output, planned.plan)
     job = Job(
         pipeline=request.pipeline,
         output=request.output,
@@ -127,14 +131,15 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         generation=planned.generation,
         environment=environment(),
     )
-    engine = start(job)
-    try:
-        run = _Run(planned, engine, listener, _whole_pins(output, planned))
-        manifest = _run(run, output, open_store(request.work))
-        exhibits = _exhibits(run, output, open_store(request.work), manifest)
-    finally:
-        engine.close()
-        _sweep(open_store(request.work), job.scratch)
+    with holding(output, job.build_id, job.scratch, plan, planned.pins):
+        engine = start(job)
+        try:
+            run = _Run(planned, engine, listener, _whole_pins(output, planned))
+            manifest = _run(run, output, open_store(request.work))
+            exhibits = _exhibits(run, output, open_store(request.work), manifest)
+        finally:
+            engine.close()
+            _sweep(open_store(request.work), job.scratch)
     computed = {name: run.computed.get(name, 0) for name in memo}
     return Result(
         manifest=manifest,
@@ -145,14 +150,14 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         stage_s=run.stage_s,
         wall_s=time.monotonic() - began,
         exhibits=exhibits,
+        lost=run.lost,
     )
 
 
 def _sweep(work: Store, scratch: str) -> None:
     """Remove what only this run needed; a store that cannot is not worth a second error."""
     with contextlib.suppress(StoreError):
-        for path in work.list(scratch):
-            work.delete(path)
+        work.delete_many(work.list(scratch))
 
 
 def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list[dict[str, Any]]:
@@ -235,6 +240,7 @@ def _assemble(run: _Run, output: Store) -> list[Commit]:
         tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members))
     receipts = run.stage("shards", tasks, len(tasks))
     commits += [receipt["commit"] for receipt in receipts]
+    run.lost += [receipt["lost"] for receipt in receipts if receipt["lost"] is not None]
     return sorted(commits, key=lambda commit: commit["planned"])
 
 

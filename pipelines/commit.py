@@ -20,11 +20,13 @@ from pipelines.sample import Sample
 from schemas.canonical import pretty_json, sha256_hex
 from schemas.errors import DamageError, StoreError
 from schemas.index import INDEX
+from schemas.parquet import iterate
 from schemas.shard import Placed, ShardWriter
 from schemas.snapshot import ShardEntry
 from schemas.store import Store
 
 logger = logging.getLogger(__name__)
+READ_ROWS = 256  # of an index, in memory at once
 
 
 class Commit(TypedDict):
@@ -32,6 +34,18 @@ class Commit(TypedDict):
 
     planned: str
     shard: ShardEntry | None
+
+
+class Lost(TypedDict):
+    """A shard that another run committed first, with other bytes: a step is not deterministic.
+
+    ``rows`` are the keys of the samples that differ, or that only one of the two holds.
+    """
+
+    planned: str
+    won: str | None
+    lost: str | None
+    rows: list[str]
 
 
 def commit_path(build_id: str, planned: PlannedShard) -> str:
@@ -65,17 +79,23 @@ def is_whole(store: Store, entry: ShardEntry) -> bool:
 
 def assemble(
     store: Store, build_id: str, planned: PlannedShard, samples: Iterable[Sample]
-) -> Commit:
-    """Write the shard and its index, then its record. Gives the record that counts."""
+) -> tuple[Commit, Lost | None]:
+    """Write the shard and its index, then its record.
+
+    Gives the record that counts, and what was lost if it is not this run's.
+    """
     with tempfile.TemporaryDirectory(prefix="voxmill-shard-") as folder:
         local = Path(folder) / "shard.tar"
-        entry = _write(store, planned, samples, local)
-    return _claim(store, build_id, planned, {"planned": planned.name, "shard": entry})
+        entry, contents = _write(store, planned, samples, local)
+    mine: Commit = {"planned": planned.name, "shard": entry}
+    first = _claim(store, build_id, planned, mine)
+    return first, None if first == mine else _lost(store, mine, first, contents)
 
 
 def _write(
     store: Store, planned: PlannedShard, samples: Iterable[Sample], local: Path
-) -> ShardEntry | None:
+) -> tuple[ShardEntry | None, dict[str, int]]:
+    """The entry, None where no row was accepted; and each sample's key with its crc32c."""
     rows: list[dict[str, Any]] = []
     try:
         with ShardWriter(local) as writer:
@@ -83,7 +103,7 @@ def _write(
                 placed: Placed = writer.add(sample.key, sample.members())
                 rows.append(sample.index_row(placed, ""))
             if not rows:
-                return None
+                return None, {}
             sha256 = writer.finish()
     except OSError as error:
         raise StoreError(
@@ -96,12 +116,12 @@ def _write(
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=INDEX), sink, compression="zstd")
     index = sink.getvalue().to_pybytes()
-    store.put_file(f"shards/{name}", local)
-    if sha256_of(store, f"shards/{name}") != sha256:
-        raise DamageError(f"{store.uri}/shards/{name}: what was stored is not what was sent")
+    store.put_file(f"shards/{name}", local, sha256=sha256)
+    _check_stored(store, f"shards/{name}", writer.bytes, sha256)
     index_name = f"{planned.name}-{sha256[:12]}.parquet"
     store.put(f"index/{index_name}", index)
-    return {
+    _check_stored(store, f"index/{index_name}", len(index), sha256_hex(index))
+    entry: ShardEntry = {
         "name": name,
         "split": planned.split,
         "bytes": writer.bytes,
@@ -111,6 +131,16 @@ def _write(
         "index": index_name,
         "index_sha256": sha256_hex(index),
     }
+    return entry, {row["key"]: row["crc32c"] for row in rows}
+
+
+def _check_stored(store: Store, path: str, size: int, sha256: str) -> None:
+    """Raise DamageError unless the object is what was sent, as far as the store can tell us."""
+    if store.size(path) != size or sha256_of(store, path) != sha256:
+        raise DamageError(
+            f"{store.uri}/{path}: what was stored is not what was sent; run the same command again,"
+            " and look at the store and the network if it happens twice"
+        )
 
 
 def _claim(store: Store, build_id: str, planned: PlannedShard, commit: Commit) -> Commit:
@@ -120,18 +150,38 @@ def _claim(store: Store, build_id: str, planned: PlannedShard, commit: Commit) -
     first = read_commit(store, build_id, planned)
     if first is None:
         raise StoreError(f"{store.uri}/{path}: existed and then did not; run the build again")
-    if first != commit:
-        logger.warning(
-            "%s was committed before with other bytes (%s, not %s): a step is not deterministic; "
-            "the first commit counts",
-            planned.name,
-            first["shard"] and first["shard"]["name"],
-            commit["shard"] and commit["shard"]["name"],
-        )
     return first
 
 
+def _lost(store: Store, mine: Commit, first: Commit, contents: dict[str, int]) -> Lost:
+    """Which samples differ between this run's shard and the one that was committed first."""
+    theirs: dict[str, int] = {}
+    if first["shard"] is not None:
+        path = f"index/{first['shard']['index']}"
+        theirs = {
+            row["key"]: row["crc32c"] for row in iterate(store.get(path), INDEX, path, READ_ROWS)
+        }
+    rows = [key for key in {**theirs, **contents} if theirs.get(key) != contents.get(key)]
+    lost: Lost = {
+        "planned": mine["planned"],
+        "won": first["shard"] and first["shard"]["name"],
+        "lost": mine["shard"] and mine["shard"]["name"],
+        "rows": sorted(rows),
+    }
+    logger.warning(
+        "%s was committed before with other bytes (%s, not %s): a step is not deterministic in %d "
+        "rows, which run.json names; the first commit counts",
+        *(lost["planned"], lost["won"], lost["lost"], len(rows)),
+    )
+    return lost
+
+
 def sha256_of(store: Store, path: str) -> str:
+    """The sha256 of an object: what the store's checksum proves, else by reading it."""
+    return store.vouched_sha256(path) or read_sha256(store, path)
+
+
+def read_sha256(store: Store, path: str) -> str:
     """The sha256 of an object, read in blocks."""
     size = store.size(path) or 0
     checksum = hashlib.sha256()

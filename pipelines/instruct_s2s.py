@@ -59,7 +59,7 @@ class Recipe:
 def instruct_s2s(recipe: Recipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a bank or a gate that cannot work."""
     check_bank(recipe.bank, recipe.eval_fraction)
-    check_gates(recipe.gates, recipe.checks, recipe.bank)
+    check_gates(recipe.gates, recipe.checks)
     return Pipeline(
         NAME,
         (

@@ -9,6 +9,7 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from pipelines.graph import PLANNED
 from pipelines.spool import SourceRow, sorted_rows, spool
+from pipelines.together import Sink, together, writing_behind
 from schemas.canonical import digest, pretty_json, sha256_hex
 from schemas.conformance import plain
 from schemas.errors import ConflictError, DamageError, SchemaError, StoreError
@@ -136,11 +138,9 @@ def make_plan(
     the parent's rows and these have almost nothing in common, unless ``same_lineage``.
     """
     known = {key: item.name for item in parent.partitions for key in item.ids} if parent else {}
-    lost = (
-        {item.name: item for item in parent.partitions if not _is_whole(store, item)}
-        if parent
-        else {}
-    )
+    before = parent.partitions if parent else ()
+    whole = together(store, partial(_is_whole, store), before)
+    lost = {item.name: item for item, good in zip(before, whole, strict=True) if not good}
     with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
         count = spool(rows, Path(folder))
         present = {key for key, _ in sorted_rows(Path(folder)) if key in known} if known else set()
@@ -161,7 +161,8 @@ def make_plan(
                     found[name].append({**columns, "born": lost[name].born})
 
         size = partition_rows(count - len(present))
-        added = list(_write_partitions(store, unknown(), size, _next_number(parent), version))
+        with writing_behind(store) as sink:
+            added = list(_write_partitions(sink, unknown(), size, _next_number(parent), version))
     kept = []
     for partition in parent.partitions if parent else ():
         if partition.name in lost:
@@ -208,7 +209,7 @@ def partition_rows(count: int) -> int:
 
 
 def _write_partitions(
-    store: Store, rows: Iterator[dict[str, object]], size: int, first: int, born: int
+    store: Sink, rows: Iterator[dict[str, object]], size: int, first: int, born: int
 ) -> Iterator[Partition]:
     batch: list[dict[str, object]] = []
     number = first
@@ -231,7 +232,7 @@ def _table(rows: list[dict[str, object]]) -> pa.Table:
         ) from error
 
 
-def _write_partition(store: Store, table: pa.Table, name: str, born: int) -> Partition:
+def _write_partition(store: Sink, table: pa.Table, name: str, born: int) -> Partition:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     data = sink.getvalue().to_pybytes()

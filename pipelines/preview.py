@@ -1,6 +1,7 @@
 """What a build would do, with nothing written: the plan and what the memo holds for it."""
 
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from pipelines.evaluate import Evaluator, conform_live
 from pipelines.memo import Memo
 from pipelines.plan import FLAC_BYTES_PER_S, load_partition
 from pipelines.request import Planned, Request, prepare, state_of
+from schemas.address import ObjectMeta, Unfinished
 from schemas.canonical import sha256_hex
 from schemas.snapshot import FileEntry, read_verified
 from schemas.store import FileStore, Store, open_store
@@ -26,11 +28,25 @@ class Overlay:
     def get(self, path: str) -> bytes:
         return self._holder(path).get(path)
 
-    def get_range(self, path: str, offset: int, length: int) -> bytes:
-        return self._holder(path).get_range(path, offset, length)
+    def get_range(
+        self, path: str, offset: int, length: int, *, if_match: str | None = None
+    ) -> bytes:
+        return self._holder(path).get_range(path, offset, length, if_match=if_match)
+
+    def get_ranges(
+        self, path: str, ranges: Sequence[tuple[int, int]], *, if_match: str | None = None
+    ) -> list[bytes]:
+        return self._holder(path).get_ranges(path, ranges, if_match=if_match)
+
+    def head(self, path: str) -> ObjectMeta | None:
+        return self.top.head(path) or self.base.head(path)
 
     def size(self, path: str) -> int | None:
-        return self._holder(path).size(path)
+        meta = self.head(path)
+        return None if meta is None else meta.size
+
+    def vouched_sha256(self, path: str) -> str | None:
+        return self._holder(path).vouched_sha256(path)
 
     def put(self, path: str, data: bytes | memoryview) -> None:
         self.top.put(path, data)
@@ -38,15 +54,29 @@ class Overlay:
     def put_new(self, path: str, data: bytes) -> bool:
         return self.size(path) is None and self.top.put_new(path, data)
 
-    def put_file(self, path: str, local: Path) -> None:
-        self.top.put_file(path, local)
+    def put_file(self, path: str, local: Path, *, sha256: str | None = None) -> None:
+        self.top.put_file(path, local, sha256=sha256)
 
     def list(self, prefix: str) -> list[str]:
-        return sorted({*self.base.list(prefix), *self.top.list(prefix)})
+        return sorted({meta.path for meta in self.scan(prefix)})
+
+    def scan(self, prefix: str) -> Iterator[ObjectMeta]:
+        over = {meta.path: meta for meta in self.top.scan(prefix)}
+        yield from over.values()
+        yield from (meta for meta in self.base.scan(prefix) if meta.path not in over)
 
     def delete(self, path: str) -> None:
         """Only what this overlay wrote: the base is never touched."""
         self.top.delete(path)
+
+    def delete_many(self, paths: Iterable[str]) -> None:
+        self.top.delete_many(paths)
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        return iter(())
+
+    def discard(self, item: Unfinished) -> None:
+        """Nothing was found, so nothing is discarded."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pipelines.plan import write_plan
 from pipelines.request import Planned
 from pipelines.task import Receipt, State
 from schemas.canonical import pretty_json
-from schemas.errors import ConflictError, SchemaError
+from schemas.errors import ConflictError, SchemaError, StoreError
 from schemas.snapshot import (
     FORMAT,
     LATEST,
@@ -25,6 +25,7 @@ from schemas.snapshot import (
     FileEntry,
     Manifest,
     ParentEntry,
+    ShardEntry,
     identity,
     pointer_to,
     read_snapshot,
@@ -84,6 +85,7 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
             f"rows do not add up: {counts}, {judged} of them judged accepted; this is a fault of "
             "Voxmill, please report it with run.json"
         )
+    _check_there(output, shards)
     pipeline = planned.request.pipeline
     version, parent = _place(planned)
     manifest: Manifest = {
@@ -113,6 +115,21 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
         "checksum": "",
     }
     return _claim(output, sealed(manifest))
+
+
+def _check_there(output: Store, shards: list[ShardEntry]) -> None:
+    """Raise StoreError unless every shard and index is still there, the shards in full length.
+
+    Their bytes were checked when they were committed; this is for what was deleted since.
+    """
+    sizes = {meta.path: meta.size for folder in ("shards", "index") for meta in output.scan(folder)}
+    for shard in shards:
+        whole = sizes.get(f"shards/{shard['name']}") == shard["bytes"]
+        if not whole or f"index/{shard['index']}" not in sizes:
+            raise StoreError(
+                f"{output.uri}/shards/{shard['name']}: committed, and no longer there as it was; "
+                "is something else deleting there? Run the same command again to make it anew"
+            )
 
 
 def _place(planned: Planned) -> tuple[int, ParentEntry | None]:
@@ -181,5 +198,5 @@ def _write_outcomes(output: Store, tables: Iterator[pa.Table], name: str) -> Fil
                 writer.write_table(table.cast(OUTCOME))
         sha256 = sha256_of(FileStore(Path(folder)), local.name)
         path = f"{name}/{name}-{sha256[:12]}.parquet"
-        output.put_file(path, local)
+        output.put_file(path, local, sha256=sha256)
     return {"name": path, "sha256": sha256}

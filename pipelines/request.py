@@ -12,7 +12,7 @@ from pipelines.task import State
 from schemas.canonical import digest, sha256_hex
 from schemas.errors import DamageError, StoreError
 from schemas.snapshot import FileEntry, Manifest, latest_snapshot
-from schemas.store import Store, open_store
+from schemas.store import Store, StoreAddress, open_store
 from transforms.environment import environment
 from transforms.units import MfccUnits
 
@@ -27,8 +27,8 @@ class Request:
 
     pipeline: Pipeline
     rows: Callable[[], Iterable[SourceRow]]
-    output: str
-    work: str
+    output: StoreAddress
+    work: StoreAddress
     settings: Mapping[str, object]
     target_bytes: int
     eval_fraction: float

@@ -20,7 +20,7 @@ from pipelines.sample import Sample, samples
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 from schemas.snapshot import FileEntry, read_verified
-from schemas.store import open_store
+from schemas.store import StoreAddress, open_store
 from schemas.unitset import UnitSet
 from transforms.environment import environment
 from transforms.step import Fit
@@ -34,8 +34,8 @@ class Job:
     """What does not change during a build. It is sent to each worker once."""
 
     pipeline: Pipeline
-    output: str
-    work: str
+    output: StoreAddress
+    work: StoreAddress
     build_id: str
     scratch: str  # folder of this run in the work store; two runs of one build share none
     generation: int
@@ -122,13 +122,13 @@ class Worker:
         if isinstance(task, FinishFit):
             return self._finish(task)
         if isinstance(task, AssembleShard):
-            commit = assemble(
+            commit, lost = assemble(
                 self.output,
                 self.job.build_id,
                 task.shard,
                 self._samples(evaluator, task),
             )
-            return {"commit": commit}
+            return {"commit": commit, "lost": lost}
         return self._exhibit(evaluator, task)
 
     def close(self) -> None:
@@ -197,8 +197,7 @@ class Worker:
         sha256 = sha256_hex(data)
         entry: FileEntry = {"name": f"artifacts/{fit.name}-{sha256[:12]}", "sha256": sha256}
         self.output.put(entry["name"], data)
-        for path in task.parts:
-            self.work.delete(path)
+        self.work.delete_many(task.parts)
         return {"artifact": entry}
 
     def _samples(self, evaluator: Evaluator, task: AssembleShard) -> Iterator[Sample]:

@@ -9,9 +9,6 @@ from transforms.backends.listening import Aligner, Recognizer, VoiceDetector
 from transforms.hearing import ALIGN_MEASURES, ASR_MEASURES, VAD_MEASURES
 from transforms.measure import NOT_YET, TAKEN_HERE
 from transforms.select import Gate
-from transforms.voices import VoiceBank
-
-NO_VOICES: Final = VoiceBank(())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +26,7 @@ class Checks:
 NO_CHECKS: Final = Checks()
 
 
-def check_gates(gates: Sequence[Gate], checks: Checks, bank: VoiceBank = NO_VOICES) -> None:
+def check_gates(gates: Sequence[Gate], checks: Checks) -> None:
     """Raise SettingsError for a gate without bounds, and for one that could judge no row."""
     for gate in gates:
         if gate.measure in NOT_YET:
@@ -43,10 +40,10 @@ def check_gates(gates: Sequence[Gate], checks: Checks, bank: VoiceBank = NO_VOIC
             )
         if gate.min is None and gate.max is None:
             raise SettingsError(f"gates: {gate.measure} needs a min or a max")
-        _check_taken(gate, checks, bank)
+        _check_taken(gate, checks)
 
 
-def _check_taken(gate: Gate, checks: Checks, bank: VoiceBank) -> None:
+def _check_taken(gate: Gate, checks: Checks) -> None:
     """Raise SettingsError where the checks cannot take the gate's measure of any row."""
     cannot = f"gates: a gate on {gate.measure} could judge no row: "
     langs: tuple[str, ...]
@@ -67,11 +64,8 @@ def _check_taken(gate: Gate, checks: Checks, bank: VoiceBank) -> None:
         langs = checks.recognizer.langs
     else:
         return
-    judged = {voice.lang for voice in bank.voices if voice.recognizable} if bank.voices else langs
-    possible = set(langs) & set(judged) & set(gate.langs or langs)
-    if not possible:
+    if not set(langs) & set(gate.langs or langs):
         raise SettingsError(
-            cannot + f"it wants {list(gate.langs) or 'any language'}, speech can be recognized in "
-            f"{list(langs)}, and the bank has recognizable voices in {sorted(judged)}; remove the "
-            "gate, or choose a bank and languages that it can judge"
+            cannot + f"it wants {list(gate.langs)}, and speech can be recognized in {list(langs)}; "
+            "remove the gate, or name other languages"
         )

@@ -18,7 +18,7 @@ from transforms.text.language import PerLang, for_lang, is_known
 
 @dataclass(frozen=True, kw_only=True)
 class Respond(Step):
-    """Assistant turns become ``answers``, cut at a sentence end within ``max_chars`` characters.
+    """Assistant turns become ``answers`` of at most ``max_chars`` characters (text/shorten.py).
 
     The rules answer nothing themselves: a turn without a reference answer is rejected as
     no_response.
@@ -46,7 +46,7 @@ class Respond(Step):
         def respond(batch: pa.RecordBatch) -> pa.RecordBatch:
             rows = [
                 [
-                    self._spoken(row["lang"], turn, item)
+                    self._spoken(row["lang"], turn, item, _asked(row["turns"][:turn]))
                     for turn, item in enumerate(row["turns"])
                     if item["role"] == "assistant"
                 ]
@@ -56,14 +56,19 @@ class Respond(Step):
 
         yield respond
 
-    def _spoken(self, lang: str, turn: int, item: Turn) -> SpokenTurn:
+    def _spoken(self, lang: str, turn: int, item: Turn, asked: str) -> SpokenTurn:
         if item["audio"] is not None:
             return {"turn": turn, "spoken_text": item["text"], "reasons": []}
         if not is_known(lang):
             reasons = [reason("respond", "unknown_language", f"no rules for '{lang[:20]}'", turn)]
             return {"turn": turn, "spoken_text": "", "reasons": reasons}
         result = rules.shorten_response(
-            item["text"], lang, max_chars=for_lang(self.max_chars, lang)
+            item["text"], lang, max_chars=for_lang(self.max_chars, lang), asked=asked
         )
         reasons = [reason("respond", code, detail, turn) for code, detail in result.reasons]
         return {"turn": turn, "spoken_text": result.text, "reasons": reasons}
+
+
+def _asked(before: list[Turn]) -> str:
+    """What the answer answers: the last user turn before it."""
+    return next((item["text"] for item in reversed(before) if item["role"] == "user"), "")

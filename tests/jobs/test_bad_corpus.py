@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from schemas import store as store_module
+from schemas import file_store as store_module
 from schemas.snapshot import read_snapshot, versions
 from schemas.store import FileStore
 from tests.jobs.small import (
@@ -319,9 +319,9 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, method: str, under: str) -> None:
     """``FileStore.method`` writes half of an object below ``under``, then the disk is full."""
     real = getattr(FileStore, method)
 
-    def put(store: FileStore, path: str, what: Any) -> None:
+    def put(store: FileStore, path: str, what: Any, **more: Any) -> None:
         if not path.startswith(under):
-            return real(store, path, what)
+            return real(store, path, what, **more)
         with store._explained("write", path), store._temporary(path) as (temporary, _):
             data = what.read_bytes() if isinstance(what, Path) else what
             temporary.write_bytes(data[: len(data) // 2])

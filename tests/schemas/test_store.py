@@ -246,7 +246,7 @@ def test_a_relative_path_is_made_absolute_and_nothing_is_created(
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("s3://bucket/corpus", "writes to folders only"),
+        ("ftp://host/corpus", "there is no store for ftp://"),
         ("file://host/corpus", "names no host"),
         ("", "an empty path"),
         ("file://", "an empty path"),

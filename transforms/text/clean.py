@@ -5,6 +5,8 @@ import sys
 import unicodedata
 from functools import cache
 
+from transforms.text.language import is_known, language
+
 HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 
 _EMOJI = (
@@ -19,7 +21,8 @@ _EMOJI = (
     0x00AE,
     0x2122,
 )
-_KEPT_SIGNS = frozenset("⌈⌉⌊⌋❤➕➖➗✕✖")  # signs with a meaning: left for the check to report
+_KEPT_SIGNS = frozenset("⌈⌉⌊⌋❤➕➖➗✕✖")  # signs with a meaning: said, or reported by the check
+_PICTURES = frozenset((*range(0x1F000, 0x1FB00), *range(0x2600, 0x27C0), *range(0x2B00, 0x2C00)))
 _PLAIN = str.maketrans(
     {
         "“": '"', "”": '"', "„": '"', "‟": '"', "«": '"', "»": '"', "＂": '"', "″": '"',
@@ -65,21 +68,27 @@ def clean(text: str, lang: str = "") -> str:
     """``text`` in NFC without controls, invisible characters and emoji. Idempotent.
 
     Curly quotes, dashes, the ellipsis and odd spaces become plain ones, unless the text holds
-    Chinese (or ``lang`` is ``zh``), where they are the punctuation. With ``lang`` ``en`` accents
-    are taken off Latin letters (flite reads ASCII only): café becomes cafe.
+    Chinese (or ``lang`` writes without spaces), where they are the punctuation. Where the voices
+    of ``lang`` read ASCII only, accents are taken off Latin letters: café becomes cafe.
     """
     text = _TERMINAL.sub("", text)
     if text.isascii():
         return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_dropped())
     text = unicodedata.normalize("NFC", text)
-    if lang.startswith("zh") or HAN.search(text):
+    table = language(lang) if is_known(lang) else None
+    if (table is not None and not table.joiner) or HAN.search(text):
         text = _LATIN_APOSTROPHE.sub("'", text)
     else:
         text = text.translate(_PLAIN)
-    if lang.startswith("en"):
+    if table is not None and table.ascii_only:
         text = _without_accents(text)
     return text
+
+
+def has_emoji(text: str) -> bool:
+    """Whether ``text`` holds pictures that `clean` drops."""
+    return not text.isascii() and any(ord(char) in _PICTURES for char in text)
 
 
 def _without_accents(text: str) -> str:

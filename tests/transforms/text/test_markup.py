@@ -10,11 +10,11 @@ from transforms.text.markup import MARKED, MARKS, strip_markup
 @pytest.mark.parametrize(
     ("marked", "plain"),
     [
-        ("# Title\nText", "Title.\nText."),
+        ("# Title\nText", "Title:\nText."),
         ("learn C#", "learn C#."),
         ("**bold** and *soft* and _so_ and `word`", "bold and soft and so and word."),
         ("see [the page](http://x.org/a_b)", "see the page."),
-        ("<b>strong</b> text<br>next one", "strong text next one."),
+        ("<b>strong</b> text<br>next one", "strong text, next one."),
         ("1. Red\n2. Blue!\n3) Green", "Red.\nBlue!\nGreen."),
         ("- one\n* two\n• three", "one.\ntwo.\nthree."),
         ("1、苹果\n2、梨", "苹果。\n梨。"),
@@ -25,8 +25,20 @@ from transforms.text.markup import MARKED, MARKS, strip_markup
         ("2 * 3 is 6 and 2**3 is 8", "2 * 3 is 6 and 2**3 is 8."),
         ("a\n---\nb", "a.\nb."),
         ("> quoted", "quoted."),
+        ("a note[^1] here[2].\n[^1]: the note", "a note here."),
+        ("fish &amp; chips &eacute;", "fish & chips é."),
+        ("call `get_user()` and `userName`", "call get user and user Name."),
+        ("mail me@example.com", "mail me@example.com."),
+        ("see https://www.example.com/ now", "see example.com now."),
+        (r"so \(x^{2} \times \frac{1}{2}\) is", "so x^2 × 1/2 is."),
+        (r"it is $y = 5$ or \boxed{7}", "it is y = 5 or 7."),
+        ("| Fruit | Color |\n|---|---|\n| Apple | red |\n| Plum | blue |",
+         "Fruit, Color:\nApple:\nred.\nPlum:\nblue."),
+        ("Name: Joe\ngood cook", "Name: Joe, good cook."),
+        ("1. Red\nAll are colors", "Red.\nAll are colors."),
+        ("1. Red,\n   a color", "Red, a color."),
     ],
-)
+)  # fmt: skip
 def test_marks_for_the_eye_become_sentences(marked: str, plain: str) -> None:
     found = strip_markup(marked)
     assert found.text == plain
@@ -41,11 +53,15 @@ def test_marks_for_the_eye_become_sentences(marked: str, plain: str) -> None:
         ("call `x[0] = 1` now", "code"),
         ("call range(10) now", "code"),
         ("the <table> tag", "code"),
-        ("| a | b |\n|---|---|\n| 1 | 2 |", "table"),
+        ("| a | b | c |\n|---|---|---|\n| 1 | 2 | 3 |", "table"),
+        ("| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 9, "table"),
+        ("a | b | c", "table"),
+        ("the color #FFD1DC", "code"),
         ("see https://example.com/x for it", "url"),
-        ("mail me@example.com", "url"),
+        ("get http://example.com?q=1", "url"),
         ("the sum $x_1 + x_2$ is", "math"),
-        (r"so \(x + 1\) is", "math"),
+        (r"so \(x_1 + 1\) is", "math"),
+        (r"so \sum_{i} x is", "math"),
         ("(85 + 44 + 102) / 3 = 77", "math"),
         ("(2x + 3y) - (3x + 3y)", "math"),
     ],
@@ -77,3 +93,21 @@ def test_every_problem_has_a_mark_and_every_mark_a_problem(text: str) -> None:
 )
 def test_long_hostile_text_completes(unit: str) -> None:
     assert isinstance(strip_markup(unit * 20_000).text, str)
+
+
+@given(text=st.text() | st.text(alphabet="*_`[]()#-1. \n|<>$\\^ab:A"))
+def test_every_line_has_its_kind(text: str) -> None:
+    found = strip_markup(text)
+    assert len(found.lines) == found.text.count("\n") + 1
+
+
+def test_lines_know_their_place_in_a_list() -> None:
+    lines = strip_markup("Tips:\n\n1. **Plan**: Do it.\n   - sub\n2. Eat.\n\nDone.").lines
+    assert [(line.kind, line.number) for line in lines] == [
+        ("text", None),
+        ("label", 1),
+        ("more", None),
+        ("item", None),
+        ("item", 2),
+        ("text", None),
+    ]

@@ -1,0 +1,97 @@
+"""A running build's sign of life on its output, so that nothing of it is taken for garbage."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from schemas.canonical import pretty_json
+from schemas.errors import StoreError
+from schemas.snapshot import FileEntry
+from schemas.store import Store
+
+logger = logging.getLogger(__name__)
+FOLDER = "running"
+BEAT_S = 60.0
+LIVE_S = 300.0  # a sign of life that is older belongs to a build that died
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One running build, as its output shows it. Times are of the store's clock."""
+
+    path: str
+    build_id: str
+    scratch: str  # its folder in the work store
+    plan: FileEntry
+    artifacts: Mapping[str, FileEntry]  # that it took from its parent
+    started_s: float
+    seen_s: float
+
+
+@contextmanager
+def holding(
+    store: Store,
+    build_id: str,
+    scratch: str,
+    plan: FileEntry,
+    artifacts: Mapping[str, FileEntry],
+    beat_s: float = BEAT_S,
+) -> Iterator[None]:
+    """Show that a build runs, until the block ends. A killed one stops showing it by itself."""
+    path = f"{FOLDER}/{scratch.rpartition('/')[2]}.json"
+    record: dict[str, object] = {
+        "build_id": build_id,
+        "scratch": scratch,
+        "plan": plan,
+        "artifacts": dict(artifacts),
+    }
+    store.put(path, pretty_json({**record, "started_s": None}))
+    meta = store.head(path)
+    record["started_s"] = None if meta is None else meta.modified_s
+    store.put(path, pretty_json(record))
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(beat_s):
+            try:
+                store.put(path, pretty_json(record))
+            except StoreError as error:
+                logger.warning("a sign of life could not be written: %s", error)
+
+    thread = threading.Thread(target=beat, daemon=True, name="voxmill-lease")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        try:
+            store.delete_many([path])
+        except StoreError as error:
+            logger.warning("%s; `voxmill clean` will remove it", error)
+
+
+def leases(store: Store) -> list[Lease]:
+    """All of them, dead ones too; what cannot be read is none."""
+    found = []
+    for meta in store.scan(FOLDER):
+        try:
+            value = json.loads(store.get(meta.path))
+            started_s = value["started_s"]
+            found.append(
+                Lease(
+                    meta.path,
+                    value["build_id"],
+                    value["scratch"],
+                    value["plan"],
+                    value["artifacts"],
+                    meta.modified_s if started_s is None else float(started_s),
+                    meta.modified_s,
+                )
+            )
+        except (ValueError, KeyError, TypeError, StoreError):  # torn, or ended meanwhile
+            continue
+    return found
