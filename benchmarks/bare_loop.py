@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from jobs.jobfile import load_overridden
 from jobs.recipe import BACKENDS, pipeline_of
+from jobs.settings import JobSettings
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from pipelines.evaluate import gather, live
@@ -35,6 +36,7 @@ def main(job_path: str, rows_path: str, adapter: str) -> None:
     """Run the loop and print rows, accepted rows, seconds of speech and wall time."""
     path = Path(job_path)
     job = load_overridden(path, [f"source.adapter={adapter}"], source=rows_path)
+    assert isinstance(job, JobSettings)
     pipeline = pipeline_of(job, load_bank(path.parent / job.voices.bank), BACKENDS)
     began = time.perf_counter()
     with threadpool_limits(limits=1):

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.bare_loop import rows_before
 from jobs.jobfile import load_overridden
 from jobs.recipe import BACKENDS, pipeline_of
+from jobs.settings import JobSettings
 from pipelines.graph import Pipeline
 from schemas.utterance import TAKEN
 from transforms.audio import decode_flac, encode_flac
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=200)
     args = parser.parse_args()
     job = load_overridden(JOB, [f"source.adapter={args.adapter}"], source=args.rows)
+    assert isinstance(job, JobSettings)
     pipeline = pipeline_of(job, load_bank(JOB.parent / job.voices.bank), BACKENDS)
     gates = tuple(Gate(**gate.model_dump()) for gate in job.gates)
     with threadpool_limits(limits=1):

@@ -61,7 +61,7 @@ FEATURES = (
     Feature("Money", EN, _question(r"\$\d")),
     Feature("A last sentence that is the answer", EN, lambda s: " So, the " in s.answer),
     Feature("A sum", EN, _question(r"\d ?[x+] ?\d")),
-    Feature("A fraction", EN, _question(r"\d/\d")),
+    Feature("A fraction", EN, _answer(r"\d/\d", "half|quarter|third|over|divided")),
     Feature("A year", EN, _answer(r"\b(?:1[89]|20)\d\d\b", "nineteen|twenty")),
     Feature("A Roman numeral", EVAL, _question(r"World War I")),
     Feature("A decade", EVAL, _question(r"19\d0s")),

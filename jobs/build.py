@@ -10,7 +10,7 @@ from jobs.progress import ProgressView
 from jobs.recipe import request_of
 from jobs.report.data import gather
 from jobs.report.render import render_report
-from jobs.settings import JobSettings
+from jobs.settings import BaseJob
 from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
@@ -21,6 +21,7 @@ from pipelines.task import Job
 from schemas.address import scheme_of
 from schemas.canonical import pretty_json
 from schemas.errors import SettingsError
+from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
@@ -38,7 +39,7 @@ def build_job(
     retry_failed: bool = False,
     refit: bool = False,
     quiet: bool = False,
-) -> tuple[JobSettings, Result, int]:
+) -> tuple[BaseJob, Result, int]:
     """Load, check, plan and build a job; the options stand above the file's settings.
 
     Gives the job as it was run, what was done, and how many workers did it.
@@ -48,6 +49,8 @@ def build_job(
     )
     request = request_of(job, path.parent, limit=limit, retry_failed=retry_failed, refit=refit)
     with ProgressView(quiet=quiet) as view:
+        store = open_store(request.output)
+        pointer = read_pointer(store)
         view.stage("plan", 1)
         check_conditional_puts(open_store(request.output))
         planned = prepare(request)
@@ -59,30 +62,35 @@ def build_job(
                 "--workers 0, or another --output"
             )
         result = build(planned, _starter(job, workers, view), view)
-        store = open_store(request.output)
-        if not result.unchanged or any(store.size(name) is None for name in (RUN, CARD, REPORT)):
+        moved = read_pointer(store) != pointer
+        if (
+            not result.unchanged
+            or moved
+            or any(store.size(name) is None for name in (RUN, CARD, REPORT))
+        ):
             view.stage("report", 1)
             _describe(store, job, result, workers)
             view.finished()
     return job, result, workers
 
 
-def _describe(store: Store, job: JobSettings, result: Result, workers: int) -> None:
+def _describe(store: Store, job: BaseJob, result: Result, workers: int) -> None:
     """Write what people read: run.json, the dataset card, the page to look at and listen to."""
     run = run_record(job, result, workers)
     corpus = gather(store, result.manifest)
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))
-    store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
+    if current_version(store) in (None, result.manifest["version"]):  # the card is for readers
+        store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
     store.put(RUN, pretty_json(run))
 
 
-def _workers(job: JobSettings) -> int:
+def _workers(job: BaseJob) -> int:
     count = job.engine.workers
     return os.cpu_count() or 1 if count is None else count
 
 
-def _starter(job: JobSettings, workers: int, listener: Listener) -> Callable[[Job], Engine]:
+def _starter(job: BaseJob, workers: int, listener: Listener) -> Callable[[Job], Engine]:
     def start(work: Job) -> Engine:
         if workers == 0:
             return InlineEngine(work, listener)

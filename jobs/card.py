@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from jobs.card_heard import introduction, is_heard, making
 from jobs.card_snippets import how_to_read
 from jobs.license import as_code, hub_license, license_words
 from jobs.report.data import Corpus
@@ -37,8 +38,7 @@ def render_card(store: Store, manifest: Manifest, stats: Corpus) -> str:
         _sizes(stats),
         "## How it was made",
         _making(manifest, stats),
-        "## Voices",
-        _voices(stats),
+        *([] if is_heard(manifest) else ["## Voices", _voices(stats)]),
         *_units(manifest, stats),
         *_excerpt(store, stats),
         "## Reading it",
@@ -85,8 +85,9 @@ def _introduction(manifest: Manifest, stats: Corpus) -> str:
     roles = sorted({role for s in manifest["unit_sets"] for role in UnitSet.from_json(s).roles})
     units = f"; the {' and the '.join(roles)}'s turns also as discrete units" if roles else ""
     sources = ", ".join(f"{as_code(name)} ({n:,})" for name, n in sorted(stats.sources.items()))
+    made = "Spoken instructions and spoken answers, made from text instruction data by Voxmill. "
     return (
-        "Spoken instructions and spoken answers, made from text instruction data by Voxmill. Every "
+        f"{introduction(manifest) if is_heard(manifest) else made}Every "
         "sample is a conversation: the user's turns and the assistant's, each as text, as it is "
         f"said, and as audio{units}.\n\n"
         f"Of {counts['rows']:,} source rows {counts['accepted']:,} are here, "
@@ -112,6 +113,8 @@ def _making(manifest: Manifest, stats: Corpus) -> str:
     settings: dict[str, Any] = dict(manifest["settings"])
     backends = ", ".join(f"`{name}`" for name in sorted({v.backend for v in stats.bank.voices}))
     gates = ", ".join(f"`{bounds_words(use)}`" for use in stats.gates) or "none"
+    if is_heard(manifest):
+        return making(manifest, gates, stats.unchecked)
     dedup = settings["dedup"]
     scope = f"by {dedup['scope']}" if dedup["enabled"] else "switched off"
     steps = [
@@ -189,7 +192,11 @@ def _limits(manifest: Manifest, stats: Corpus) -> str:
     if any(voice.backend == "espeak" for voice in stats.bank.voices):
         lines.append("The voices of espeak-ng (Chinese among them) are plainly robotic.")
     settings: dict[str, Any] = dict(manifest["settings"])
-    if settings["rewrite"]["backend"] == settings["respond"]["backend"] == "rules":
+    if is_heard(manifest):
+        lines = [
+            "The audio is others': who is heard in it, and how it was made, is for them to say."
+        ]
+    elif settings["rewrite"]["backend"] == settings["respond"]["backend"] == "rules":
         lines.append(
             "Instructions and answers were rewritten by rules, not by people or a language model; "
             "spoken answers can be shorter than the texts they come from."

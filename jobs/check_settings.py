@@ -55,8 +55,9 @@ class Augment(_Model):
     gain_db: _Range = (-6.0, 3.0)
 
 
-def checks_of(settings: Checks, synthesize: Synthesize) -> checks.Checks:
-    """The backends that the settings ask for."""
+def checks_of(settings: Checks, synthesize: Synthesize | None = None) -> checks.Checks:
+    """The backends that the settings ask for; without ``synthesize``, nothing is said again."""
+    synthesize = synthesize or Synthesize(attempts=1, retry_below=0.0)
     return checks.Checks(
         aligner=PocketsphinxAligner() if settings.align else None,
         recognizer=PocketsphinxRecognizer() if settings.asr_fraction > 0 else None,

@@ -16,7 +16,7 @@ from jobs.storage import corpus_address, store_address
 from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import DamageError, SettingsError, VoxmillError
-from schemas.snapshot import Manifest, read_snapshot, versions
+from schemas.snapshot import Manifest, chosen_snapshot, current_version
 from schemas.store import Store, explain_local, open_store
 
 EXIT_INTERRUPTED = 130
@@ -30,6 +30,8 @@ EXAMPLES = """examples:
   voxmill verify corpus
   voxmill clean corpus --dry-run
   voxmill replay corpus KEY
+  voxmill build examples/retokenize.yaml --input corpus --output corpus2
+  voxmill build examples/check.yaml --input tars/ --output checked
 
 exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
 3 more rows failed than limits.max_failed_fraction allows; 130 interrupted, run again to resume
@@ -162,7 +164,9 @@ def _job_options(parser: argparse.ArgumentParser) -> None:
 
 def _corpus_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("uri", help="the corpus")
-    parser.add_argument("--version", type=int, metavar="N", help="a snapshot (default: the newest)")
+    parser.add_argument(
+        "--version", type=int, metavar="N", help="a snapshot (default: what latest.json names)"
+    )
     _store_options(parser)
 
 
@@ -198,7 +202,9 @@ def _build(options: argparse.Namespace) -> int:
     print_summary(output, result, workers, console)
     code, why = exit_code(job, result.manifest)
     if why:
-        sys.stderr.write(f"voxmill: {why}\n")
+        current = current_version(output)
+        stays = "" if current is None else f"; latest.json stays at version {current}"
+        sys.stderr.write(f"voxmill: {why}{stays}\n")
     if options.json:
         print(json.dumps(json_line(result)))
     return code
@@ -282,12 +288,11 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from jobs.recipe import from_manifest, pipeline_of
+    from jobs.recipe import pipeline_from
     from pipelines.replay import replay
 
     store, manifest = _corpus(options)
-    job, bank = from_manifest(manifest["settings"])
-    result = replay(store, manifest, pipeline_of(job, bank), options.key)
+    result = replay(store, manifest, pipeline_from(manifest["settings"]), options.key)
     for name in result.members:
         print(f"{'differs' if name in result.differing else 'equal  '}  {result.key}.{name}")
     for name, (there, here) in result.environment.items():
@@ -297,16 +302,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:
     store = open_store(corpus_address(options.uri, options.store))
-    there = versions(store)
-    if not there:
-        raise SettingsError(
-            f"{store.uri}: no snapshot there; give the folder that `voxmill build --output` wrote"
-        )
-    version = there[-1] if options.version is None else options.version
-    if version not in there:
-        raise SettingsError(f"{store.uri}: no snapshot {version}; there are {there}")
-    manifest = read_snapshot(store, version)
-    return store, manifest
+    return store, chosen_snapshot(store, options.version)
 
 
 if __name__ == "__main__":

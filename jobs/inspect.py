@@ -14,7 +14,7 @@ from jobs.report.waveform import blocks, loudest
 from pipelines.outcome import Outcome
 from schemas.errors import DamageError, SettingsError
 from schemas.shard import flac_suffix, read_npy, units_suffix
-from schemas.snapshot import Manifest, latest_snapshot, read_snapshot, versions
+from schemas.snapshot import Manifest, chosen_snapshot
 from schemas.store import Store, StoreAddress, open_store
 from transforms.audio import decode_flac
 
@@ -39,7 +39,7 @@ def inspect(
     a folder for an accepted row's files. Raises SettingsError for what is not there, DamageError.
     """
     store = open_store(uri)
-    manifest = _snapshot(store, version)
+    manifest = chosen_snapshot(store, version)
     if key is None:
         return _terminal(_overview(store, manifest))
     state, name = _find(store, manifest, key)
@@ -49,22 +49,6 @@ def inspect(
     entry = manifest["rejected"] if state == "rejected" else manifest["failed"]
     (outcome,) = (row for row in outcome_rows(store, entry) if row["id"] == name)
     return _terminal(_outcome(outcome))
-
-
-def _snapshot(store: Store, version: int | None) -> Manifest:
-    found = versions(store)
-    if not found:
-        raise SettingsError(
-            f"{store.uri}: no snapshot there; give the folder of a corpus, or build one with "
-            f"`voxmill build JOB.yaml --output {store.uri}`"
-        )
-    if version is not None and version not in found:
-        raise SettingsError(
-            f"{store.uri}: no version {version}; there are {', '.join(map(str, found))}"
-        )
-    manifest = latest_snapshot(store) if version is None else read_snapshot(store, version)
-    assert manifest is not None
-    return manifest
 
 
 def _overview(store: Store, manifest: Manifest) -> str:

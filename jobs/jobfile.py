@@ -2,18 +2,25 @@
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from jobs.settings import JobSettings
+from jobs.settings import BaseJob, JobSettings
+from jobs.settings_heard import CheckJob, RetokenizeJob
 from schemas.errors import SettingsError
 
+MODELS: Final[Mapping[str, type[BaseJob]]] = {
+    "instruct_s2s": JobSettings,
+    "retokenize": RetokenizeJob,
+    "check": CheckJob,
+}
 
-def load_job(path: Path, changes: Sequence[str] = ()) -> JobSettings:
+
+def load_job(path: Path, changes: Sequence[str] = ()) -> BaseJob:
     """Read a job file, apply ``a.b=value`` changes (values are YAML), and validate it all."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
@@ -60,7 +67,7 @@ def load_overridden(
     output: str | None = None,
     engine: str | None = None,
     workers: int | None = None,
-) -> JobSettings:
+) -> BaseJob:
     """A job file with the command line's options standing above it."""
     options = {
         "source.path": _from_here(source),
@@ -81,13 +88,26 @@ def _from_here(source: str | None) -> str | None:
     return source if source is None or "://" in source else str(Path(source).absolute())
 
 
-def validate(document: dict[str, Any], who: str) -> JobSettings:
+def validate(document: dict[str, Any], who: str) -> BaseJob:
     """The model of a document. Raises SettingsError with every problem, one a line."""
+    model = _model_of(document, who)
     try:
-        return JobSettings.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors()]
+        problems = [_problem(item, model) for item in error.errors()]
         raise SettingsError(f"{who}: " + "\n  ".join(problems)) from error
+
+
+def _model_of(document: Mapping[str, Any], who: str) -> type[BaseJob]:
+    """The job model of the pipeline that a document names; the main one where it names none."""
+    name = document.get("pipeline", "instruct_s2s")
+    if name not in MODELS:
+        near = difflib.get_close_matches(str(name), MODELS, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise SettingsError(
+            f"{who}: setting 'pipeline': got {name!r:.80}; {hint}wanted one of {', '.join(MODELS)}"
+        )
+    return MODELS[name]
 
 
 def _apply(document: dict[str, Any], change: str) -> None:
@@ -108,10 +128,10 @@ def _apply(document: dict[str, Any], change: str) -> None:
         raise SettingsError(f"--set {change}: '{text}' is not a YAML value: {error}") from error
 
 
-def _problem(item: Any) -> str:  # noqa: ANN401 - pydantic's own error record
+def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own error record
     place = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        known = _known_keys(item["loc"][:-1])
+        known = _known_keys(model, item["loc"][:-1])
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'? " if near else ""
         return f"unknown setting '{place}'; {hint}known here: {', '.join(sorted(known))}"
@@ -125,8 +145,7 @@ def _problem(item: Any) -> str:  # noqa: ANN401 - pydantic's own error record
     return f"setting '{place}': got {got[:80]}; {item['msg'].lower()}"
 
 
-def _known_keys(place: tuple[str | int, ...]) -> list[str]:
-    model: type[BaseModel] = JobSettings
+def _known_keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
     for part in place:
         if isinstance(part, int):
             continue

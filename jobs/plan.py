@@ -24,6 +24,7 @@ def plan_text(
         "rows": planned.plan.rows,
         "partitions": len(planned.plan.partitions),
         "shards": len(planned.plan.shards),
+        "carried_rows": seen.carried,
         "to_fit": list(seen.unfitted),
         "steps": {
             name: {"reused": item.reused, "to_compute": item.missing, "unknown": item.unknown}
@@ -60,7 +61,8 @@ def _reuse(seen: Preview) -> list[str]:
         f"build {planned.build_id}, {parent}"
         + ("; it stands already, nothing is to be done" if planned.published else ""),
         f"  {planned.plan.rows} rows in {len(planned.plan.partitions)} partitions, "
-        f"{len(planned.plan.shards)} shards",
+        f"{len(planned.plan.shards)} shards"
+        + (f"; {seen.carried} rows stand as they are in the parent" if seen.carried else ""),
     ]
     for name, item in seen.steps.items():
         unknown = f", up to {item.unknown} more that depend on these" if item.unknown else ""

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.check_settings import augment_of, checks_of
-from jobs.settings import JobSettings
+from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
+from jobs.settings import BaseJob, JobSettings
+from jobs.settings_heard import CheckJob, RetokenizeJob
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
@@ -26,6 +28,10 @@ from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
 NOT_IN_MANIFEST = {"output", "engine", "limits"}
+HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
+    "retokenize": RetokenizeJob,
+    "check": CheckJob,
+}
 
 
 def pipeline_of(
@@ -76,7 +82,7 @@ def check_voices(bank: VoiceBank, backends: tuple[SpeechBackend, ...]) -> None:
 
 
 def request_of(
-    job: JobSettings,
+    job: BaseJob,
     folder: Path,
     *,
     limit: int | None = None,
@@ -85,24 +91,23 @@ def request_of(
     backends: tuple[SpeechBackend, ...] = BACKENDS,
 ) -> Request:
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
+    if isinstance(job, RetokenizeJob | CheckJob):
+        return heard_request(job, folder, limit=limit, retry_failed=retry_failed, refit=refit)
+    assert isinstance(job, JobSettings)
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
-    if "://" in job.source.path:
-        raise SettingsError(
-            f"source {job.source.path}: this version reads local files and folders only; copy the "
-            "rows to a local folder first"
-        )
     bank = load_bank(folder / job.voices.bank)
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
     if job.output.work is not None:
         work = store_address(job.output.work, job.output.store)
     source = SourceSettings(
-        path=folder / job.source.path,
+        path=source_place(job.source.path, folder),
         adapter=job.source.adapter,
         name=job.source.name,
         license=job.source.license,
         lang=job.source.lang,
+        options=store_address(job.source.path, job.source.store).options,
     )
     return Request(
         pipeline=pipeline_of(job, bank, backends),
@@ -112,6 +117,7 @@ def request_of(
         settings=manifest_settings(job, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
+        limits=job.limits.model_dump(),
         same_lineage=job.output.same_lineage,
         retry_failed=retry_failed,
         refit=refit,
@@ -121,13 +127,28 @@ def request_of(
 def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
-    settings["source"].pop("path")
+    for name in ("path", "store"):
+        settings["source"].pop(name)
     settings["voices"] = [asdict(voice) for voice in bank.voices]
     return settings
 
 
-def from_manifest(settings: dict[str, Any]) -> tuple[JobSettings, VoiceBank]:
-    """The job and the bank that ``manifest_settings`` kept; paths are placeholders."""
+def pipeline_from(settings: dict[str, Any]) -> Pipeline:
+    """The pipeline of a snapshot, from the settings in its manifest."""
+    job, bank = from_manifest(settings)
+    if isinstance(job, RetokenizeJob | CheckJob):
+        return heard_pipeline(job, settings)
+    assert isinstance(job, JobSettings)
+    return pipeline_of(job, bank)
+
+
+def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:
+    """The job and the bank that a manifest's settings hold; paths are placeholders.
+
+    The bank is empty for a pipeline that speaks nothing.
+    """
+    if settings.get("pipeline") in HEARD:
+        return HEARD[settings["pipeline"]].model_validate(job_document(settings)), VoiceBank(())
     voices = tuple(
         Voice(**{**item, "roles": tuple(item["roles"]), "splits": tuple(item["splits"])})
         for item in settings["voices"]

@@ -27,16 +27,6 @@ class PerLang(BaseModel):
         return tuple(sorted({"default": self.default, **self.__pydantic_extra__}.items()))
 
 
-class Source(_Model):
-    """Where rows come from. ``path`` is relative to the job file."""
-
-    path: str
-    adapter: str
-    name: str
-    license: str = "unknown"
-    lang: str = "auto"
-
-
 class StoreSettings(_Model):
     """How an object store is reached: schemas/address.py says what each means. No secrets."""
 
@@ -48,6 +38,17 @@ class StoreSettings(_Model):
     anonymous: bool = False
     timeout_s: Annotated[float, Field(gt=0)] = 60.0
     retry_s: Annotated[float, Field(ge=0)] = 120.0
+
+
+class Source(_Model):
+    """Where rows come from. ``path`` is relative to the job file."""
+
+    path: str
+    adapter: str
+    name: str
+    license: str = "unknown"
+    lang: str = "auto"
+    store: StoreSettings = StoreSettings()  # of an address
 
 
 class Output(_Model):
@@ -148,14 +149,23 @@ class EngineSettings(_Model):
     row_timeout_s: Annotated[float, Field(gt=0)] = 120.0
 
 
-class JobSettings(_Model):
-    """A whole job."""
+class BaseJob(_Model):
+    """What every pipeline's job has; its subclasses name the pipeline and its settings."""
 
     name: str
-    pipeline: Literal["instruct_s2s"] = "instruct_s2s"
+    pipeline: str
     seed: int = 0
-    source: Source
     output: Output = Output()
+    shards: Shards = Shards()
+    limits: Limits = Limits()
+    engine: EngineSettings = EngineSettings()
+
+
+class JobSettings(BaseJob):
+    """A job of the main pipeline."""
+
+    pipeline: Literal["instruct_s2s"] = "instruct_s2s"
+    source: Source
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
     rewrite: Rewrite = Rewrite()
@@ -168,6 +178,3 @@ class JobSettings(_Model):
     units: Units = Units()
     gates: tuple[Gate, ...] = ()
     min_pairs: Count = 1
-    shards: Shards = Shards()
-    limits: Limits = Limits()
-    engine: EngineSettings = EngineSettings()

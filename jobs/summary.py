@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jobs.settings import JobSettings
+from jobs.settings import BaseJob
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code
 from schemas.snapshot import Manifest, snapshot_path
@@ -26,11 +26,12 @@ def json_line(result: Result) -> dict[str, Any]:
         "hours": round(speech_s(manifest) / 3600, 4),
         "computed_rows": result.computed,
         "reused_rows": result.reused,
+        "carried_rows": result.carried,
         "wall_s": round(result.wall_s, 3),
     }
 
 
-def run_record(job: JobSettings, result: Result, workers: int) -> dict[str, Any]:
+def run_record(job: BaseJob, result: Result, workers: int) -> dict[str, Any]:
     """run.json: what may differ between two runs of one build, times above all."""
     return {
         **json_line(result),
@@ -44,7 +45,7 @@ def run_record(job: JobSettings, result: Result, workers: int) -> dict[str, Any]
     }
 
 
-def exit_code(job: JobSettings, manifest: Manifest) -> tuple[int, str]:
+def exit_code(job: BaseJob, manifest: Manifest) -> tuple[int, str]:
     """The exit code, and why it is not 0."""
     counts = manifest["counts"]
     rows = max(counts["rows"], 1)

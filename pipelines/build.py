@@ -9,13 +9,15 @@ import heapq
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.commit import Commit, Lost, commit_path, is_whole, read_commit
+from pipelines.carry import Carry
+from pipelines.commit import Commit, Lost, claim, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
+from pipelines.increment import carry_of
 from pipelines.lease import holding
 from pipelines.memo import unpack
 from pipelines.outcome import each_outcome
@@ -60,6 +62,7 @@ class Result:
     stage_s: dict[str, float]
     wall_s: float
     exhibits: list[dict[str, Any]] = field(default_factory=list)
+    carried: int = 0  # rows whose verdict and sample are the parent's, taken as they stand
     lost: list[Lost] = field(default_factory=list)
 
 
@@ -69,6 +72,8 @@ class _Run:
     engine: Engine
     listener: Listener
     artifacts: dict[str, FileEntry]
+    carry: Carry | None = None
+    again: dict[str, list[str]] = field(default_factory=dict)  # old rows that were judged anew
     rows: dict[str, int] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
@@ -78,6 +83,13 @@ class _Run:
     @property
     def state(self) -> State:
         return state_of(self.planned.request.pipeline, self.artifacts)
+
+    def carried(self) -> Iterator[tuple[str, list[str]]]:
+        """For each old partition the rows that end as they ended in the parent."""
+        for partition in self.planned.plan.partitions:
+            if self.carry is not None and partition.name in self.carry.partitions:
+                again = set(self.again.get(partition.name, ()))
+                yield partition.name, [key for key in partition.ids if key not in again]
 
     def stage(self, name: str, tasks: Iterable[Task], count: int) -> list[Receipt]:
         """Run the tasks of one stage, take its time, and add up what its steps did."""
@@ -109,7 +121,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         damaged = list(file_damage(output, planned.parent))
         listener.finished()
         if not damaged:
-            point_to_latest(output, planned.parent)
+            point_to_latest(output, planned.parent, request.limits)
             return Result(
                 manifest=planned.parent,
                 unchanged=True,
@@ -122,6 +134,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         for damage in damaged:
             listener.note(f"{damage.path}: {damage.problem}; it is computed again")
     plan = write_plan(output, planned.plan)
+    carry = carry_of(planned, planned.before, output)
     job = Job(
         pipeline=request.pipeline,
         output=request.output,
@@ -130,11 +143,12 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         scratch=f"builds/{planned.build_id}-{secrets.token_hex(4)}",
         generation=planned.generation,
         environment=environment(),
+        carry=carry,
     )
     with holding(output, job.build_id, job.scratch, plan, planned.pins):
         engine = start(job)
         try:
-            run = _Run(planned, engine, listener, _whole_pins(output, planned))
+            run = _Run(planned, engine, listener, _whole_pins(output, planned), carry)
             manifest = _run(run, output, open_store(request.work))
             exhibits = _exhibits(run, output, open_store(request.work), manifest)
         finally:
@@ -150,6 +164,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         stage_s=run.stage_s,
         wall_s=time.monotonic() - began,
         exhibits=exhibits,
+        carried=sum(len(ids) for _, ids in run.carried()),
         lost=run.lost,
     )
 
@@ -191,6 +206,7 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
         (receipt,) = run.stage(f"fit {fit.name}", [finish], 1)
         run.artifacts[fit.name] = receipt["artifact"]
     receipts = sorted(_pass(run, None), key=lambda receipt: str(receipt["partition"]))
+    run.again = {receipt["partition"]: receipt["again"] for receipt in receipts}
     commits = _assemble(run, output)
     run.listener.stage("publish", 1)
     began = time.monotonic()
@@ -205,6 +221,7 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
             receipts=receipts,
             commits=commits,
             step_rows={name: run.rows.get(name, 0) for name in memo},
+            carried=dict(run.carried()),
         ),
     )
     run.listener.finished()
@@ -236,6 +253,12 @@ def _assemble(run: _Run, output: Store) -> list[Commit]:
         if commit is not None:
             commits.append(commit)
             continue
+        if run.carry is not None and run.carry.untouched(shard, run.again):
+            entry = run.carry.shards.get(shard.name)
+            if entry is None or is_whole(output, entry):
+                record: Commit = {"planned": shard.name, "shard": entry}
+                commits.append(claim(output, planned.build_id, shard, record))
+                continue
         members = tuple(partitions[name] for name in shard.partitions)
         tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members))
     receipts = run.stage("shards", tasks, len(tasks))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.plan import PlannedShard
-from pipelines.sample import Sample
+from pipelines.sample import Shipped
 from schemas.canonical import pretty_json, sha256_hex
 from schemas.errors import DamageError, StoreError
 from schemas.index import INDEX
@@ -78,7 +78,7 @@ def is_whole(store: Store, entry: ShardEntry) -> bool:
 
 
 def assemble(
-    store: Store, build_id: str, planned: PlannedShard, samples: Iterable[Sample]
+    store: Store, build_id: str, planned: PlannedShard, samples: Iterable[Shipped]
 ) -> tuple[Commit, Lost | None]:
     """Write the shard and its index, then its record.
 
@@ -88,12 +88,12 @@ def assemble(
         local = Path(folder) / "shard.tar"
         entry, contents = _write(store, planned, samples, local)
     mine: Commit = {"planned": planned.name, "shard": entry}
-    first = _claim(store, build_id, planned, mine)
+    first = claim(store, build_id, planned, mine)
     return first, None if first == mine else _lost(store, mine, first, contents)
 
 
 def _write(
-    store: Store, planned: PlannedShard, samples: Iterable[Sample], local: Path
+    store: Store, planned: PlannedShard, samples: Iterable[Shipped], local: Path
 ) -> tuple[ShardEntry | None, dict[str, int]]:
     """The entry, None where no row was accepted; and each sample's key with its crc32c."""
     rows: list[dict[str, Any]] = []
@@ -143,7 +143,8 @@ def _check_stored(store: Store, path: str, size: int, sha256: str) -> None:
         )
 
 
-def _claim(store: Store, build_id: str, planned: PlannedShard, commit: Commit) -> Commit:
+def claim(store: Store, build_id: str, planned: PlannedShard, commit: Commit) -> Commit:
+    """Write the record if there is none. Gives the record that counts."""
     path = commit_path(build_id, planned)
     if store.put_new(path, pretty_json(commit)):
         return commit

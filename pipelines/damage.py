@@ -29,8 +29,10 @@ from schemas.snapshot import (
     ShardEntry,
     identity,
     pointer_to,
+    read_pointer,
     read_verified,
     versions,
+    within_limits,
 )
 from schemas.store import Store
 from schemas.unitset import UnitSet
@@ -71,14 +73,14 @@ def file_damage(store: Store, manifest: Manifest, *, deep: bool = False) -> Iter
 
 
 def _pointer_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:
-    """Whether latest.json leads to the newest snapshot, if this is the newest."""
-    if manifest["version"] == versions(store)[-1]:
-        try:
-            pointer = json.loads(store.get(LATEST))
-        except (ValueError, StoreError):
-            pointer = None
+    """Whether latest.json leads to the newest snapshot, if this is the newest within its limits."""
+    pointer = read_pointer(store)
+    newest = manifest["version"] == versions(store)[-1]
+    if newest and within_limits(manifest["counts"], manifest.get("limits", {})):
         if pointer != pointer_to(manifest):
             yield Damage(LATEST, "missing, or not the pointer to the newest snapshot")
+    elif pointer and pointer["version"] == manifest["version"] and pointer != pointer_to(manifest):
+        yield Damage(LATEST, "not the pointer to the snapshot whose version it names")
 
 
 def named_files(manifest: Manifest) -> list[FileEntry]:

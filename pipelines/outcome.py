@@ -72,7 +72,8 @@ def not_accepted(conversations: pa.Table, partition: str) -> list[Outcome]:
     errors = [name for name in names if name.endswith(ERROR_SUFFIX)]
     wanted = ["id", "origin", "source_id", "lang", "turns", "questions", "answers", "utterances"]
     found = []
-    for row in table.select([*wanted, *reasons, *errors]).to_pylist():
+    there = [name for name in wanted if name in names]  # pipelines differ in what they write
+    for row in table.select([*there, *reasons, *errors]).to_pylist():
         error = next((row[name] for name in errors if row[name] is not None), None)
         found.append(
             Outcome(
@@ -82,7 +83,7 @@ def not_accepted(conversations: pa.Table, partition: str) -> list[Outcome]:
                 source_id=row["source_id"],
                 lang=row["lang"],
                 partition=partition,
-                spoken=bool(row["utterances"]) and error is None,
+                spoken=bool(row.get("utterances")) and error is None,
                 turns=_shown_turns(row),
                 reasons=[item for name in reasons for item in row[name] or []],
                 error=error,
@@ -112,7 +113,7 @@ def all_codes(outcome: Outcome) -> list[str]:
 def _shown_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
     spoken = {
         item["turn"]: item["spoken_text"]
-        for item in [*(row["questions"] or []), *(row["answers"] or [])]
+        for item in [*(row.get("questions") or []), *(row.get("answers") or [])]
     }
     heard = {item["turn"]: item for item in row["utterances"] or []}
     return [

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.graph import PLANNED
-from pipelines.spool import SourceRow, sorted_rows, spool
+from pipelines.spool import SourceRow, Spooled, sorted_rows, spool
 from pipelines.together import Sink, together, writing_behind
 from schemas.canonical import digest, pretty_json, sha256_hex
 from schemas.conformance import plain
@@ -47,6 +47,7 @@ class Partition:
     ids: tuple[str, ...]
     born: int
     seconds: float
+    contents: tuple[str, ...] = ()  # hashes, for rows whose ids do not follow from what they say
 
     @property
     def entry(self) -> FileEntry:
@@ -85,7 +86,15 @@ class Plan:
         """What the plan adds to a build id: ids and shards, not files and origins."""
         return digest(
             {
-                "partitions": [[item.name, list(item.ids), item.born] for item in self.partitions],
+                "partitions": [
+                    [
+                        item.name,
+                        list(item.ids),
+                        item.born,
+                        *([item.contents] if item.contents else []),
+                    ]
+                    for item in self.partitions
+                ],
                 "shards": [[item.name, list(item.partitions)] for item in self.shards],
             }
         )
@@ -99,7 +108,12 @@ def read_plan(store: Store, manifest: Manifest) -> Plan:
     """The plan of a snapshot. Raises DamageError if its file is not what was written."""
     value = json.loads(read_verified(store, manifest["plan"]))
     return Plan(
-        tuple(Partition(**{**item, "ids": tuple(item["ids"])}) for item in value["partitions"]),
+        tuple(
+            Partition(
+                **{**item, "ids": tuple(item["ids"]), "contents": tuple(item.get("contents", ()))}
+            )
+            for item in value["partitions"]
+        ),
         tuple(
             PlannedShard(**{**item, "partitions": tuple(item["partitions"])})
             for item in value["shards"]
@@ -143,22 +157,22 @@ def make_plan(
     lost = {item.name: item for item, good in zip(before, whole, strict=True) if not good}
     with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
         count = spool(rows, Path(folder))
-        present = {key for key, _ in sorted_rows(Path(folder)) if key in known} if known else set()
-        if known and not same_lineage and len(present) < MIN_OVERLAP * min(len(known), count):
+        present, familiar = _present(Path(folder), parent) if parent else (set[str](), 0)
+        if known and not same_lineage and familiar < MIN_OVERLAP * min(len(known), count):
             raise ConflictError(
                 f"{store.uri} holds a corpus of another source: of its {len(known)} rows only "
-                f"{len(present)} are among the {count} that were read; choose another --output, "
+                f"{familiar} are among the {count} that were read; choose another --output, "
                 "or, if this is the same source after a large edit, --set output.same_lineage=true"
             )
         found: dict[str, list[dict[str, object]]] = {name: [] for name in lost}
 
         def unknown() -> Iterator[dict[str, object]]:
-            for key, columns in sorted_rows(Path(folder)):
-                name = known.get(key)
+            for row in sorted_rows(Path(folder)):
+                name = known[row.key] if row.key in present else None
                 if name is None:
-                    yield {**columns, "born": version}
+                    yield _planned(row, Path(folder), version)
                 elif name in lost:
-                    found[name].append({**columns, "born": lost[name].born})
+                    found[name].append(_planned(row, Path(folder), lost[name].born))
 
         size = partition_rows(count - len(present))
         with writing_behind(store) as sink:
@@ -168,9 +182,7 @@ def make_plan(
         if partition.name in lost:
             logger.warning("%s is damaged or gone; it is written again", partition.file)
             kept.append(
-                _write_partition(
-                    store, _table(found[partition.name]), partition.name, partition.born
-                )
+                _write_partition(store, found[partition.name], partition.name, partition.born)
             )
         elif all(key in present for key in partition.ids):
             kept.append(partition)
@@ -179,6 +191,27 @@ def make_plan(
     partitions = (*kept, *added)
     planned = parent.shards if parent else ()
     return Plan(partitions, _shards(partitions, planned, target_bytes, eval_fraction))
+
+
+def _present(folder: Path, parent: Plan) -> tuple[set[str], int]:
+    """The ids of the parent's rows that are there and say what they said; how many are there."""
+    known = {
+        key: content
+        for item in parent.partitions
+        for key, content in zip(item.ids, item.contents or [""] * len(item.ids), strict=True)
+    }
+    present: set[str] = set()
+    familiar = 0
+    for row in sorted_rows(folder):
+        familiar += row.key in known
+        if known.get(row.key) == row.content:
+            present.add(row.key)
+    return present, familiar
+
+
+def _planned(row: Spooled, folder: Path, born: int) -> dict[str, object]:
+    """A row of the PLANNED table, and its content's hash, which the table does not hold."""
+    return {**row.columns(folder), "born": born, "content": row.content}
 
 
 def _is_whole(store: Store, partition: Partition) -> bool:
@@ -197,7 +230,11 @@ def _next_number(parent: Plan | None) -> int:
 def _without_the_gone(store: Store, partition: Partition, present: set[str]) -> Partition:
     table = load_partition(store, partition)
     mask = pa.array([key in present for key in table.column("id").to_pylist()], pa.bool_())
-    return _write_partition(store, table.filter(mask), partition.name, partition.born)
+    rows: list[dict[str, object]] = table.filter(mask).to_pylist()
+    contents = dict(zip(partition.ids, partition.contents, strict=False))
+    for row in rows:
+        row["content"] = contents.get(str(row["id"]), "")
+    return _write_partition(store, rows, partition.name, partition.born)
 
 
 def partition_rows(count: int) -> int:
@@ -216,11 +253,11 @@ def _write_partitions(
     for row in rows:
         batch.append(row)
         if len(batch) == size:
-            yield _write_partition(store, _table(batch), f"p{number:06d}", born)
+            yield _write_partition(store, batch, f"p{number:06d}", born)
             number += 1
             batch = []
     if batch:
-        yield _write_partition(store, _table(batch), f"p{number:06d}", born)
+        yield _write_partition(store, batch, f"p{number:06d}", born)
 
 
 def _table(rows: list[dict[str, object]]) -> pa.Table:
@@ -232,7 +269,9 @@ def _table(rows: list[dict[str, object]]) -> pa.Table:
         ) from error
 
 
-def _write_partition(store: Sink, table: pa.Table, name: str, born: int) -> Partition:
+def _write_partition(store: Sink, rows: list[dict[str, object]], name: str, born: int) -> Partition:
+    table = _table(rows)
+    contents = tuple(str(row.get("content") or "") for row in rows)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     data = sink.getvalue().to_pybytes()
@@ -246,16 +285,19 @@ def _write_partition(store: Sink, table: pa.Table, name: str, born: int) -> Part
         ids=tuple(table.column("id").to_pylist()),
         born=born,
         seconds=round(sum(map(_seconds, table.select(["lang", "turns"]).to_pylist())), 1),
+        contents=contents if any(contents) else (),
     )
 
 
 def _seconds(row: dict[str, object]) -> float:
-    """A guess of the row's speech, from its letters."""
+    """A guess of the row's speech, from its letters or its audio's bytes."""
     rate = CHARS_PER_S.get(str(row["lang"]), OTHER_CHARS_PER_S)
     turns = row["turns"]
     assert isinstance(turns, list)
     return sum(
-        min(MAX_TURN_S, (len(turn["text"]) + len(turn["input"])) / rate)
+        len(turn["audio"]) / FLAC_BYTES_PER_S
+        if turn["audio"]
+        else min(MAX_TURN_S, (len(turn["text"]) + len(turn["input"])) / rate)
         for turn in turns
         if turn["role"] != "system"
     )

@@ -5,7 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
+from pipelines.carry import Standing
 from pipelines.evaluate import Evaluator, conform_live
+from pipelines.increment import carry_of
 from pipelines.memo import Memo
 from pipelines.plan import FLAC_BYTES_PER_S, load_partition
 from pipelines.request import Planned, Request, prepare, state_of
@@ -97,6 +101,7 @@ class Preview:
     unfitted: tuple[str, ...]
     speech_s: float
     shard_bytes: float
+    carried: int = 0  # rows that stand as they are in the parent
 
 
 def preview(request: Request) -> Preview:
@@ -118,6 +123,9 @@ def preview(request: Request) -> Preview:
         state = state_of(request.pipeline, artifacts)
         data = {name: read_verified(output, entry) for name, entry in artifacts.items()}
         until = unfitted[0] if unfitted else None
+        carry = carry_of(planned, planned.before, output)
+        standing = Standing(carry, request.pipeline, output, data)
+        carried = 0
         evaluator = Evaluator(
             request.pipeline,
             Memo(work),
@@ -130,22 +138,27 @@ def preview(request: Request) -> Preview:
         missing: dict[str, int] = {}
         for partition in planned.plan.partitions:
             rows = load_partition(output, partition)
-            _, stats = evaluator.evaluate(rows, partition.name, until)
+            kept = standing.rows(partition, lambda rows=rows: rows)  # type: ignore[misc]
+            carried += len(kept)
+            fresh = [key not in kept for key in partition.ids]
+            _, stats = evaluator.evaluate(rows.filter(pa.array(fresh)), partition.name, until)
             for name, item in stats.items():
                 reused[name] = reused.get(name, 0) + item.rows - item.missing
                 missing[name] = missing.get(name, 0) + item.missing
         evaluator.close()
+        standing.close()
     steps, behind = {}, 0
     for step in request.pipeline.memo_steps():
         found = step.name in reused
         steps[step.name] = StepPreview(
             reused.get(step.name, 0),
             missing.get(step.name, 0),
-            behind if found else planned.plan.rows,
+            behind if found else planned.plan.rows - carried,
         )
         behind += missing.get(step.name, 0)
     speech_s = sum(partition.seconds for partition in planned.plan.partitions)
-    return Preview(planned, steps, tuple(unfitted), speech_s, speech_s * FLAC_BYTES_PER_S)
+    size = speech_s * FLAC_BYTES_PER_S
+    return Preview(planned, steps, tuple(unfitted), speech_s, size, carried)
 
 
 def _fit(planned: Planned, fit: Fit, output: Overlay) -> FileEntry:

@@ -2,15 +2,17 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.commit import Commit, sha256_of
 from pipelines.fingerprint import fingerprint
+from pipelines.increment import standing_outcomes
 from pipelines.memo import unpack
 from pipelines.outcome import OUTCOME, Outcome, identity_reasons
 from pipelines.plan import write_plan
@@ -31,6 +33,7 @@ from schemas.snapshot import (
     read_snapshot,
     sealed,
     snapshot_path,
+    within_limits,
 )
 from schemas.store import FileStore, Store
 from transforms.environment import environment
@@ -48,6 +51,7 @@ class Ending:
     receipts: list[Receipt]  # of the last pass, a partition each
     commits: list[Commit]
     step_rows: Mapping[str, int]
+    carried: Mapping[str, Sequence[str]]  # rows that end as in the parent, by partition
 
 
 def publish(output: Store, work: Store, ending: Ending) -> Manifest:
@@ -68,9 +72,11 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
         failed_rows.append((row["id"], row["error"]["error_class"]))
 
     rejected = _write_outcomes(
-        output, _outcomes(work, ending, "rejected", see_rejected), "rejected"
+        output, _outcomes(output, work, ending, "rejected", see_rejected), "rejected"
     )
-    failed = _write_outcomes(output, _outcomes(work, ending, "failed", see_failed), "failed")
+    failed = _write_outcomes(
+        output, _outcomes(output, work, ending, "failed", see_failed), "failed"
+    )
     shards = [commit["shard"] for commit in ending.commits if commit["shard"] is not None]
     accepted = sum(shard["samples"] for shard in shards)
     counts = {
@@ -80,6 +86,9 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
         "failed": len(failed_rows),
     }
     judged = sum(int(receipt["accepted"]) for receipt in ending.receipts)
+    carried = {key for ids in ending.carried.values() for key in ids}
+    carried -= {row[0] for row in (*rejected_rows, *failed_rows)}
+    judged += len(carried)
     if accepted != judged or accepted + len(rejected_rows) + len(failed_rows) != counts["rows"]:
         raise SchemaError(
             f"rows do not add up: {counts}, {judged} of them judged accepted; this is a fault of "
@@ -111,10 +120,17 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
             **ending.state.fingerprints,
             **{fit.name: fingerprint(fit, {}) for fit in pipeline.fits()},
         },
-        "unit_sets": [ending.state.unit_set.to_json()] if ending.state.unit_set else [],
+        "unit_sets": [
+            item.to_json()
+            for item in (*ending.state.kept_sets, ending.state.unit_set)
+            if item is not None
+        ],
+        "limits": dict(planned.request.limits),
         "checksum": "",
     }
-    return _claim(output, sealed(manifest))
+    manifest = _claim(output, sealed(manifest))
+    point_to_latest(output, manifest, planned.request.limits)
+    return manifest
 
 
 def _check_there(output: Store, shards: list[ShardEntry]) -> None:
@@ -157,25 +173,38 @@ def _claim(output: Store, manifest: Manifest) -> Manifest:
                 "is not deterministic; the first counts"
             )
         manifest = first
-    point_to_latest(output, manifest)
     return manifest
 
 
-def point_to_latest(output: Store, manifest: Manifest) -> None:
-    """Write the pointer, which is derivable from the snapshots."""
-    output.put(LATEST, pretty_json(pointer_to(manifest)))
+def point_to_latest(output: Store, manifest: Manifest, limits: Mapping[str, float]) -> None:
+    """Write the pointer, unless the snapshot misses the limits of the build that asks."""
+    if within_limits(manifest["counts"], limits):
+        output.put(LATEST, pretty_json(pointer_to(manifest)))
 
 
 def _outcomes(
-    work: Store, ending: Ending, state: str, see: Callable[[Outcome], None]
+    output: Store,
+    work: Store,
+    ending: Ending,
+    state: Literal["rejected", "failed"],
+    see: Callable[[Outcome], None],
 ) -> Iterator[pa.Table]:
-    """The rows of one state, a partition at a time; each is shown to ``see``."""
-    for receipt in ending.receipts:
-        table = unpack(work.get(receipt["outcomes"]), receipt["outcomes"])
-        table = table.filter(pa.compute.equal(table.column("state"), state))
-        for row in table.to_pylist():
+    """The rows of one state, a partition at a time by id; each is shown to ``see``."""
+    parent = ending.planned.parent
+    names = [str(receipt["partition"]) for receipt in ending.receipts]
+    before: Iterator[tuple[str, list[Any]]] = ((name, []) for name in names)
+    if ending.carried and parent is not None:
+        before = standing_outcomes(output, parent[state], names)
+    for receipt, (name, standing) in zip(ending.receipts, before, strict=True):
+        carried = set(ending.carried.get(name, ()))
+        rows = [row for row in standing if row["id"] in carried]
+        if receipt["outcomes"] is not None:
+            made = unpack(work.get(receipt["outcomes"]), receipt["outcomes"])
+            rows += [row for row in made.to_pylist() if row["state"] == state]
+        rows.sort(key=lambda row: str(row["id"]))
+        for row in rows:
             see(row)
-        yield table
+        yield pa.Table.from_pylist(rows, schema=OUTCOME)
 
 
 def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

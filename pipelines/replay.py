@@ -81,12 +81,11 @@ def _rebuild(
     rows = load_partition(store, partition)
     rows = rows.filter(pa.compute.equal(rows.column("id"), key))
     state = state_of(pipeline, manifest["artifacts"])
-    assert state.unit_set is not None
     artifacts = {name: read_verified(store, entry) for name, entry in manifest["artifacts"].items()}
     evaluator = Evaluator(pipeline, None, state.fingerprints, artifacts)
     tables, _ = evaluator.evaluate(rows, partition.name, None)
     lineage = {step.name: state.fingerprints[step.name][:16] for step in pipeline.memo_steps()}
-    for sample in samples(tables, split, state.unit_set, lineage):
+    for sample in samples(tables, split, state.unit_set, state.kept_sets, lineage):
         for member in sample.members():
             yield member.suffix, member.data
     evaluator.close()

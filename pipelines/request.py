@@ -1,7 +1,7 @@
 """A request against what an output holds: the plan, the parent, the pins, the build id."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.fingerprint import fingerprint, pipeline_fingerprint
 from pipelines.graph import Pipeline
@@ -14,6 +14,7 @@ from schemas.errors import DamageError, StoreError
 from schemas.snapshot import FileEntry, Manifest, latest_snapshot
 from schemas.store import Store, StoreAddress, open_store
 from transforms.environment import environment
+from transforms.import_units import ImportUnits
 from transforms.units import MfccUnits
 
 
@@ -21,8 +22,10 @@ from transforms.units import MfccUnits
 class Request:
     """What is asked for. ``settings`` is kept in the manifest, so it holds no secret.
 
-    ``target_bytes`` is the size of a shard. ``retry_failed`` starts a new generation, in which
-    retryable failures are tried again. ``refit`` takes no artifact from the parent.
+    ``limits`` are those of schemas.snapshot.within_limits: a snapshot that misses them is written,
+    and latest.json stays. ``target_bytes`` is the size of a shard. ``retry_failed`` starts a new
+    generation, in which retryable failures are tried again. ``refit`` takes no artifact from the
+    parent.
     """
 
     pipeline: Pipeline
@@ -32,6 +35,7 @@ class Request:
     settings: Mapping[str, object]
     target_bytes: int
     eval_fraction: float
+    limits: Mapping[str, float] = field(default_factory=dict)
     same_lineage: bool = False
     retry_failed: bool = False
     refit: bool = False
@@ -49,6 +53,7 @@ class Planned:
     build_id: str
     generation: int
     published: bool  # the newest snapshot is the answer to this very request
+    before: Plan | None = None  # the parent's plan
 
 
 def prepare(request: Request, output: Store | None = None) -> Planned:
@@ -107,11 +112,12 @@ def prepare(request: Request, output: Store | None = None) -> Planned:
         build_id=parent["build_id"] if parent and published else build_id,
         generation=generation,
         published=published,
+        before=before,
     )
 
 
 def state_of(pipeline: Pipeline, artifacts: Mapping[str, FileEntry]) -> State:
-    """What follows from the artifacts there are: fingerprints, and the unit set."""
+    """What follows from the artifacts there are: fingerprints, and the unit sets."""
     hashes = {name: entry["sha256"] for name, entry in artifacts.items()}
     known = {
         step.name: fingerprint(step, hashes)
@@ -122,7 +128,10 @@ def state_of(pipeline: Pipeline, artifacts: Mapping[str, FileEntry]) -> State:
     for step in pipeline.steps():
         if isinstance(step, MfccUnits) and step.name in known:
             unit_set = step.unit_set(hashes[step.uses[0]])
-    return State(artifacts=artifacts, fingerprints=known, unit_set=unit_set)
+    kept = tuple(
+        item for step in pipeline.steps() if isinstance(step, ImportUnits) for item in step.sets
+    )
+    return State(artifacts=artifacts, fingerprints=known, unit_set=unit_set, kept_sets=kept)
 
 
 def _parent_plan(request: Request, output: Store, parent: Manifest) -> Plan:

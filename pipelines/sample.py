@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -47,14 +47,33 @@ TURN_COLUMNS = (
 SMALL, WIDE = np.int16, np.int32
 
 
+class Shipped(Protocol):
+    """What a shard is assembled from: a row that was made here, or one copied from a parent."""
+
+    @property
+    def key(self) -> str:
+        """The sample's key."""
+
+    def members(self) -> list[Member]:
+        """The files in the order in which they stand in the tar."""
+
+    def index_row(self, placed: Placed, shard: str) -> dict[str, Any]:
+        """The sample's row of the index."""
+
+
 @dataclass(frozen=True)
 class Sample:
-    """What ships of one row: ``record`` is KEY.json, ``turns`` the utterances behind it."""
+    """What ships of one row: ``record`` is KEY.json, ``turns`` the utterances behind it.
+
+    ``kept`` are the units that the source brought, of ``kept_sets``.
+    """
 
     key: str
     record: dict[str, Any]
     turns: list[dict[str, Any]]
-    unit_set: UnitSet
+    unit_set: UnitSet | None
+    kept: list[dict[str, Any]]
+    kept_sets: tuple[UnitSet, ...]
 
     def members(self) -> list[Member]:
         """The files in the order in which they stand in the tar."""
@@ -62,14 +81,12 @@ class Sample:
         for turn in self.turns:
             number, role = turn["turn"], turn["role"]
             found.append(Member(flac_suffix(number, role), turn["flac"]))
-            if turn["codes"] is not None:
-                name = self.unit_set.name
-                dtype = SMALL if self.unit_set.codebook_size <= np.iinfo(SMALL).max else WIDE
-                codes = np.asarray([turn["codes"]], dtype)
-                found.append(Member(units_suffix(number, role, name), npy(codes)))
-                if turn["durations"] is not None:
-                    lengths = np.asarray(turn["durations"], WIDE)
-                    found.append(Member(durations_suffix(number, role, name), npy(lengths)))
+            for unit_set in self.kept_sets:
+                for units in self.kept:
+                    if (units["turn"], units["set"]) == (number, unit_set.name):
+                        found += _unit_members(number, role, unit_set, units)
+            if turn["codes"] is not None and self.unit_set is not None:
+                found += _unit_members(number, role, self.unit_set, turn)
         return found
 
     def index_row(self, placed: Placed, shard: str) -> dict[str, Any]:
@@ -101,9 +118,9 @@ class Sample:
                             "num_frames",
                             "num_units",
                             "measures",
-                            "augmentation",
                         )
                     },
+                    "augmentation": self._augmentation(turn["turn"]),
                     "duration_s": _duration_s(turn),
                 }
                 for turn in self.turns
@@ -112,13 +129,36 @@ class Sample:
             "lineage": canonical_json(self.record["lineage"]).decode("ascii"),
         }
 
+    def _augmentation(self, turn: int) -> str:
+        """What KEY.json says of a turn, made here or in the corpus before; empty for nothing."""
+        shown = next(item for item in self.record["turns"] if item["turn"] == turn)
+        applied = shown.get("augmentation")
+        return canonical_json(applied).decode("ascii") if applied else ""
+
+
+def _unit_members(
+    number: int, role: str, unit_set: UnitSet, units: Mapping[str, Any]
+) -> list[Member]:
+    dtype = SMALL if unit_set.codebook_size <= np.iinfo(SMALL).max else WIDE
+    codes = np.asarray([units["codes"]], dtype)
+    found = [Member(units_suffix(number, role, unit_set.name), npy(codes))]
+    if units["durations"] is not None:
+        lengths = np.asarray(units["durations"], WIDE)
+        found.append(Member(durations_suffix(number, role, unit_set.name), npy(lengths)))
+    return found
+
 
 def samples(
-    tables: Tables, split: str, unit_set: UnitSet, lineage: Mapping[str, str]
+    tables: Tables,
+    split: str,
+    unit_set: UnitSet | None,
+    kept_sets: tuple[UnitSet, ...],
+    lineage: Mapping[str, str],
 ) -> Iterator[Sample]:
     """The accepted rows of a split, in the order of the partition.
 
-    ``lineage`` maps the memo steps to their fingerprints.
+    ``unit_set`` is extracted here, ``kept_sets`` came with the source. ``lineage`` maps the memo
+    steps to their fingerprints.
     """
     conversations = tables[CONVERSATIONS]
     accepted = conversations.filter(
@@ -138,13 +178,45 @@ def samples(
     ]
     spans = _spans(tables[UTTERANCES].column("id").to_pylist())
     utterances = tables[UTTERANCES].select(TURN_COLUMNS)
+    wanted += [name for name in ("record", "kept_units") if name in accepted.column_names]
     for row in accepted.select(wanted).to_pylist():
         start, length = spans[row["id"]]
         kept = set(row["kept_turns"])
         turns = [
             turn for turn in utterances.slice(start, length).to_pylist() if turn["turn"] in kept
         ]
-        yield Sample(row["id"], _record(row, turns, unit_set, lineage), turns, unit_set)
+        record = _record(row, turns, unit_set, lineage)
+        units = row.get("kept_units") or []
+        for shown in record["turns"]:
+            for item in units:
+                if item["turn"] == shown["turn"]:
+                    sizes = {"frames": item["num_frames"], "units": len(item["codes"])}
+                    shown.setdefault("units", {})[item["set"]] = sizes
+        before = row.get("record")
+        if before is not None:
+            record = _continued(json.loads(before), record, unit_set)
+        yield Sample(row["id"], record, turns, unit_set, units, kept_sets)
+
+
+def _continued(
+    before: dict[str, Any], record: dict[str, Any], unit_set: UnitSet | None
+) -> dict[str, Any]:
+    """KEY.json of a sample that was one before: all that it said, and what is new.
+
+    The lineage of its audio and older units stays; the new set's is under "units:" and its name.
+    """
+    lineage = dict(record["lineage"])
+    if unit_set is not None and "units" in lineage:
+        lineage[f"units:{unit_set.name}"] = lineage.pop("units")
+    dropped = [item for item in record["dropped"] if item not in before["dropped"]]
+    said = {turn["turn"]: turn for turn in before["turns"]}
+    return {
+        **before,
+        **record,
+        "turns": [{**said.get(turn["turn"], {}), **turn} for turn in record["turns"]],
+        "dropped": [*before["dropped"], *dropped],
+        "lineage": {**before["lineage"], **lineage},
+    }
 
 
 def _spans(ids: list[str]) -> dict[str, tuple[int, int]]:
@@ -156,7 +228,10 @@ def _spans(ids: list[str]) -> dict[str, tuple[int, int]]:
 
 
 def _record(
-    row: dict[str, Any], turns: list[dict[str, Any]], unit_set: UnitSet, lineage: Mapping[str, str]
+    row: dict[str, Any],
+    turns: list[dict[str, Any]],
+    unit_set: UnitSet | None,
+    lineage: Mapping[str, str],
 ) -> dict[str, Any]:
     record: dict[str, Any] = {
         "schema": FORMAT,
@@ -173,7 +248,7 @@ def _record(
     return record
 
 
-def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet) -> dict[str, Any]:
+def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet | None) -> dict[str, Any]:
     shown: dict[str, Any] = {
         name: turn[name] for name in ("turn", "role", "text", "spoken_text", "voice", "speaker_id")
     }
@@ -191,7 +266,7 @@ def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet) -> dict[
         item["name"]: item["status"] for item in turn["measures"] if item["status"] != TAKEN
     }
     shown |= _heard(turn)
-    if turn["codes"] is not None:
+    if turn["codes"] is not None and unit_set is not None:
         shown["units"] = {unit_set.name: {"frames": turn["num_frames"], "units": turn["num_units"]}}
     return shown
 

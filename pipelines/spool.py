@@ -1,15 +1,21 @@
-"""Sorts a source by content hash in bounded memory: an external bucket sort on local disk."""
+"""Sorts a source by content hash in bounded memory: an external bucket sort on local disk.
+
+Audio is kept in a file of its own beside the buckets, so that memory holds one row's audio at a
+time; the folder needs as much room as the source has audio.
+"""
 
 import marshal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from schemas.columns import RowFailure
 from schemas.conversation import Conversation, row_id
+from schemas.errors import SourceError
 
 BUCKETS = 64  # of 256 first bytes; a million rows of 1 kB take 16 MB per bucket
+AUDIO = "audio"
 
 
 class SourceRow(Protocol):
@@ -28,12 +34,35 @@ class SourceRow(Protocol):
         """Hash of the content, in hex."""
 
     @property
+    def key(self) -> str:
+        """The id that the row keeps, from the corpus that it comes from; empty for a new one."""
+
+    @property
     def origin(self) -> str:
         """File and line."""
 
     @property
     def error(self) -> RowFailure | None:
         """Why there is no conversation."""
+
+
+class Spooled:
+    """One row: its id, the hash of its content, and its columns but for the audio."""
+
+    def __init__(self, key: str, content: str, columns: Mapping[str, Any]) -> None:
+        self.key, self.content, self._columns = key, content, columns
+
+    def columns(self, folder: Path) -> dict[str, Any]:
+        """The columns of the CONVERSATION table, audio read back from ``folder``."""
+        turns = []
+        with open(folder / AUDIO, "rb") as file:
+            for turn in self._columns["turns"]:
+                audio = turn["audio"]
+                if audio is not None:
+                    file.seek(audio[0])
+                    audio = file.read(audio[1])
+                turns.append({**turn, "audio": audio})
+        return {**self._columns, "turns": turns}
 
 
 def spool(rows: Iterable[SourceRow], folder: Path) -> int:
@@ -43,30 +72,51 @@ def spool(rows: Iterable[SourceRow], folder: Path) -> int:
         files: list[BinaryIO] = [
             stack.enter_context(open(folder / f"{bucket:02d}", "wb")) for bucket in range(BUCKETS)
         ]
+        audio = stack.enter_context(open(folder / AUDIO, "wb"))
         for row in rows:
-            bucket = int(row.digest[:2], 16) * BUCKETS // 256
-            entry = (row.digest, row.origin, row.source, row.conversation, row.error)
+            conversation = None if row.conversation is None else _put(row.conversation, audio)
+            bucket = int((row.key or row.digest)[:2], 16) * BUCKETS // 256
+            entry = (row.key, row.digest, row.origin, row.source, conversation, row.error)
             marshal.dump(entry, files[bucket])  # type: ignore[arg-type]
             count += 1
     return count
 
 
-def sorted_rows(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    """Every spooled row as (row id, columns of the CONVERSATION table), in the order of ids."""
+def sorted_rows(folder: Path) -> Iterator[Spooled]:
+    """Every spooled row in the order of ids. Raises SourceError for a key given twice."""
     for bucket in range(BUCKETS):
         entries = list(_entries(folder / f"{bucket:02d}"))
-        entries.sort(key=lambda entry: (entry[0], entry[2], entry[1]))
+        entries.sort(key=lambda entry: (entry[0] or entry[1], entry[3], entry[2]))
         before, occurrence = "", 0
-        for digest, origin, source, conversation, error in entries:
-            occurrence = occurrence + 1 if digest == before else 0
-            before = digest
-            key = row_id(digest, occurrence)
-            yield key, _columns(key, origin, source, conversation, error)
+        for own, digest, origin, source, conversation, error in entries:
+            name = own or digest
+            occurrence = occurrence + 1 if name == before else 0
+            before = name
+            if own and occurrence:
+                raise SourceError(
+                    f"source {origin}: a second sample with the key {own}; wanted each key once; "
+                    "read one snapshot at a time"
+                )
+            key = own or row_id(digest, occurrence)
+            yield Spooled(
+                key, digest if own else "", _columns(key, origin, source, conversation, error)
+            )
+
+
+def _put(conversation: Conversation, file: BinaryIO) -> dict[str, Any]:
+    """The row with (offset, length) in the place of each turn's audio, which goes to ``file``."""
+    turns = []
+    for turn in conversation["turns"]:
+        audio = turn["audio"]
+        place = None if audio is None else (file.tell(), len(audio))
+        file.write(audio or b"")
+        turns.append({**turn, "audio": place})
+    return {**conversation, "turns": turns}
 
 
 def _entries(
     path: Path,
-) -> Iterator[tuple[str, str, str, Conversation | None, RowFailure | None]]:
+) -> Iterator[tuple[str, str, str, str, dict[str, Any] | None, RowFailure | None]]:
     size = path.stat().st_size
     with open(path, "rb") as file:
         while file.tell() < size:
@@ -77,14 +127,15 @@ def _columns(
     key: str,
     origin: str,
     source: str,
-    conversation: Conversation | None,
+    conversation: dict[str, Any] | None,
     error: RowFailure | None,
-) -> dict[str, object]:
-    shown: Conversation = conversation or {
+) -> dict[str, Any]:
+    nothing: dict[str, Any] = {
         "source_id": "",
         "license": "",
         "lang": "",
         "turns": [],
         "image": None,
     }
+    shown = nothing if conversation is None else conversation
     return {**shown, "id": key, "source": source, "origin": origin, "source_error": error}

@@ -4,19 +4,21 @@
 store by reference, keeps its results there, and returns counts and paths: never audio.
 """
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from pipelines.carry import Carry, ParentShard, Standing
 from pipelines.commit import assemble
 from pipelines.evaluate import Evaluator, StepStats, Tables, Watch, conform_live
 from pipelines.graph import CONVERSATIONS, Pipeline
 from pipelines.memo import Memo, pack_bytes, unpack
 from pipelines.outcome import OUTCOME, not_accepted
 from pipelines.plan import Partition, PlannedShard, load_partition
-from pipelines.sample import Sample, samples
+from pipelines.sample import Shipped, samples
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 from schemas.snapshot import FileEntry, read_verified
@@ -40,6 +42,7 @@ class Job:
     scratch: str  # folder of this run in the work store; two runs of one build share none
     generation: int
     environment: Mapping[str, str]
+    carry: Carry | None = None  # what an increment takes from its parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,7 @@ class State:
     artifacts: Mapping[str, FileEntry]
     fingerprints: Mapping[str, str]
     unit_set: UnitSet | None = None
+    kept_sets: tuple[UnitSet, ...] = ()  # that the source brings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,7 @@ class Worker:
 
     job: Job
     _evaluator: Evaluator | None = field(default=None, repr=False)
+    _standing: Standing | None = field(default=None, repr=False)
     _state: State | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +140,8 @@ class Worker:
         """Close what is open."""
         if self._evaluator is not None:
             self._evaluator.close()
+        if self._standing is not None:
+            self._standing.close()
 
     def _at(self, state: State) -> Evaluator:
         """The evaluator for a state; steps opened for an earlier one are closed."""
@@ -150,17 +157,40 @@ class Worker:
                 artifacts,
                 generation=self.job.generation,
             )
+            self._standing = Standing(self.job.carry, self.job.pipeline, self.output, artifacts)
             self._state = state
         return self._evaluator
 
+    def _rows_standing(self, partition: Partition) -> frozenset[str]:
+        """The rows of a partition that end as they ended in the parent."""
+        assert self._standing is not None
+        return self._standing.rows(partition, lambda: load_partition(self.output, partition))
+
     def _evaluate(
-        self, evaluator: Evaluator, partition: Partition, until: str | None, watch: Watch
+        self,
+        evaluator: Evaluator,
+        partition: Partition,
+        until: str | None,
+        watch: Watch,
+        ids: Collection[str] | None = None,
     ) -> tuple[Tables, dict[str, StepStats]]:
+        """``ids``: of these rows alone; steps judge row by row, so the others do not matter."""
         rows = load_partition(self.output, partition)
+        if ids is not None and len(ids) < rows.num_rows:
+            wanted = pa.array(sorted(ids), pa.string())
+            rows = rows.filter(pa.compute.is_in(rows.column("id"), wanted))
         return evaluator.evaluate(rows, partition.name, until, watch)
 
     def _partition(self, evaluator: Evaluator, task: RunPartition, watch: Watch) -> Receipt:
-        tables, stats = self._evaluate(evaluator, task.partition, task.until, watch)
+        ids: list[str] | None = None
+        again: list[str] = []  # rows that the parent knew and that are judged anew
+        if task.until is None and (standing := self._rows_standing(task.partition)):
+            ids = again = [key for key in task.partition.ids if key not in standing]
+        elif task.until is None and self._is_old(task.partition):
+            again = list(task.partition.ids)
+        if ids == []:
+            return {"partition": task.partition.name, "outcomes": None, "accepted": 0, "again": []}
+        tables, stats = self._evaluate(evaluator, task.partition, task.until, watch, ids)
         receipt: Receipt = {
             "partition": task.partition.name,
             "steps": {
@@ -181,7 +211,11 @@ class Worker:
         rows = not_accepted(conversations, task.partition.name)
         path = f"{self.job.scratch}/outcomes/{task.partition.name}.pack"
         self.work.put(path, pack_bytes(pa.Table.from_pylist(rows, schema=OUTCOME)))
-        return {**receipt, "outcomes": path, "accepted": conversations.num_rows - len(rows)}
+        accepted = conversations.num_rows - len(rows)
+        return {**receipt, "outcomes": path, "accepted": accepted, "again": again}
+
+    def _is_old(self, partition: Partition) -> bool:
+        return self.job.carry is not None and partition.name in self.job.carry.partitions
 
     def _finish(self, task: FinishFit) -> Receipt:
         fit = self.job.pipeline.node(task.fit)
@@ -200,23 +234,45 @@ class Worker:
         self.work.delete_many(task.parts)
         return {"artifact": entry}
 
-    def _samples(self, evaluator: Evaluator, task: AssembleShard) -> Iterator[Sample]:
-        assert task.state.unit_set is not None
-        lineage = {
-            step.name: task.state.fingerprints[step.name][:16]
-            for step in self.job.pipeline.memo_steps()
-        }
+    def _samples(self, evaluator: Evaluator, task: AssembleShard) -> Iterator[Shipped]:
+        """The accepted rows, in the order of their partitions."""
+        carry = self.job.carry
+        entry = None if carry is None else carry.shards.get(task.shard.name)
+        parent = None if entry is None else ParentShard(self.output, entry)
         for partition in task.partitions:
-            # No name holds the tables: a partition's audio is let go before the next one comes.
-            yield from samples(
-                self._evaluate(evaluator, partition, None, Watch())[0],
-                task.shard.split,
-                task.state.unit_set,
-                lineage,
-            )
+            # A call of its own, so that a partition's audio is let go before the next one comes.
+            yield from self._partition_samples(evaluator, task, partition, parent)
+
+    def _partition_samples(
+        self,
+        evaluator: Evaluator,
+        task: AssembleShard,
+        partition: Partition,
+        parent: ParentShard | None,
+    ) -> Iterator[Shipped]:
+        """Rows that stand are copied from the parent's shard; the others, and damaged, are made."""
+        standing = self._rows_standing(partition)
+        copied: list[Shipped] = []
+        ids = [key for key in partition.ids if key not in standing]
+        if parent is not None:
+            found, damaged = parent.copies([key for key in partition.ids if key in standing])
+            copied += found
+            ids += damaged
+        made: Iterator[Shipped] = iter(())
+        if ids:
+            lineage = {
+                step.name: task.state.fingerprints[step.name][:16]
+                for step in self.job.pipeline.memo_steps()
+            }
+            tables, _ = self._evaluate(evaluator, partition, None, Watch(), ids)
+            sets = (task.state.unit_set, task.state.kept_sets)
+            made = samples(tables, task.shard.split, *sets, lineage)
+            del tables
+        place = {key: number for number, key in enumerate(partition.ids)}
+        yield from heapq.merge(copied, made, key=lambda sample: place[sample.key])
 
     def _exhibit(self, evaluator: Evaluator, task: Exhibit) -> Receipt:
-        tables, _ = self._evaluate(evaluator, task.partition, None, Watch())
+        tables, _ = self._evaluate(evaluator, task.partition, None, Watch(), task.ids)
         utterances = tables["utterances"]
         mask = pa.compute.is_in(utterances.column("id"), pa.array(task.ids, pa.string()))
         shown = utterances.filter(mask).select(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 import pyarrow as pa
 
@@ -17,6 +17,14 @@ TURN: Final = pa.struct(
         field("provenance", pa.string(), "human, imported or synthesized; empty without audio"),
     ]
 )
+IMPORTED: Final = pa.struct(
+    [
+        field("turn", pa.int32(), "index of the turn", unit="turns"),
+        field("set", pa.string(), "name of the unit set, whose contract the pipeline knows"),
+        field("codes", pa.list_(pa.int32()), "unit ids [T'] of one codebook"),
+        field("durations", pa.list_(pa.int32()), "run lengths [T']", unit="frames", nullable=True),
+    ]
+)
 CONVERSATION: Final = pa.schema(
     [
         field("id", pa.string(), "content hash and occurrence number: 24 hex digits, '-', number"),
@@ -26,6 +34,15 @@ CONVERSATION: Final = pa.schema(
         field("lang", pa.string(), "ISO 639-1 code of the row's language"),
         field("turns", pa.list_(pa.field("item", TURN, nullable=False)), "the turns in order"),
         field("image", pa.string(), "reference to the image that the row speaks of", nullable=True),
+        field(
+            "record", pa.string(), "KEY.json of the Voxmill sample that it came from", nullable=True
+        ),
+        field(
+            "imported",
+            pa.list_(pa.field("item", IMPORTED, nullable=False)),
+            "units that the source gives",
+            nullable=True,
+        ),
         field("origin", pa.string(), "file and line; never part of an identity"),
         error_field("source"),
     ]
@@ -43,6 +60,15 @@ class Turn(TypedDict):
     provenance: str
 
 
+class ImportedUnits(TypedDict):
+    """Units of one turn, as the source gives them. ``durations`` is None where it has none."""
+
+    turn: int
+    set: str
+    codes: list[int]
+    durations: list[int] | None
+
+
 class Conversation(TypedDict):
     """A source row after its adapter, before it has an id."""
 
@@ -51,6 +77,8 @@ class Conversation(TypedDict):
     lang: str
     turns: list[Turn]
     image: str | None
+    record: NotRequired[str]
+    imported: NotRequired[list[ImportedUnits]]
 
 
 def turn(role: str, text: str, *, input: str = "") -> Turn:

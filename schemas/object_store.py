@@ -240,10 +240,20 @@ class ObjectStore:
             except (BaseError, OSError) as error:
                 if any(words in str(error) for words in _BEYOND):
                     raise _BeyondTheEnd from error
-                if is_final(error) or attempt == ATTEMPTS or time.monotonic() > until:
-                    raise explained(error, verb, self._place(path)) from error
+                told = self._told(error, path)
+                if is_final(told) or attempt == ATTEMPTS or time.monotonic() > until:
+                    raise explained(told, verb, self._place(path)) from error
                 _pause(attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    def _told(self, error: Exception, path: str) -> Exception:
+        """The error; for an answer to HEAD, which has no words, what a GET is told instead."""
+        if "performing HEAD" in str(error):
+            try:
+                obstore.get(self._client, self._key(path), options={"range": (0, 1)})
+            except (BaseError, OSError) as worded:
+                return worded
+        return error
 
     def _key(self, path: str) -> str:
         return f"{self._prefix}/{path}" if self._prefix else path

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NotRequired, TypedDict
 
 from schemas.canonical import canonical_json, digest, sha256_hex
-from schemas.errors import DamageError
+from schemas.errors import DamageError, SettingsError
 from schemas.store import Store
 
 FORMAT: Final = "voxmill-snapshot"
@@ -65,6 +65,7 @@ class Manifest(TypedDict):
     artifacts: dict[str, FileEntry]
     fingerprints: dict[str, str]
     unit_sets: list[dict[str, object]]
+    limits: NotRequired[dict[str, float]]  # of the build that wrote it; see within_limits
     checksum: str  # digest of all the rest
 
 
@@ -129,7 +130,8 @@ def read_snapshot(store: Store, version: int) -> Manifest:
             f"{name}: schema {value.get('schema')}, this version reads {SCHEMA}; use the release "
             "that wrote it"
         )
-    missing = [key for key in Manifest.__annotations__ if key not in value]
+    wanted = (key for key in Manifest.__annotations__ if key in Manifest.__required_keys__)
+    missing = [key for key in wanted if key not in value]
     if missing:
         raise DamageError(f"{name}: lacks {missing}; restore it from a copy, or build again")
     manifest: Manifest = value  # type: ignore[assignment]
@@ -142,9 +144,69 @@ def read_snapshot(store: Store, version: int) -> Manifest:
 
 
 def latest_snapshot(store: Store) -> Manifest | None:
-    """The newest manifest, or None where nothing is published."""
+    """The newest manifest, which the next build builds on; None where nothing is published."""
     found = versions(store)
     return read_snapshot(store, found[-1]) if found else None
+
+
+def within_limits(counts: Mapping[str, int], limits: Mapping[str, float]) -> bool:
+    """Whether rows ended as a job's ``limits`` ask: few enough failed, enough accepted."""
+    rows = max(counts["rows"], 1)
+    failed, accepted = counts["failed"] / rows, counts["accepted"] / rows
+    few_failed = failed <= limits.get("max_failed_fraction", 1.0)
+    return few_failed and accepted >= limits.get("min_accepted_fraction", 0.0)
+
+
+def current_version(store: Store) -> int | None:
+    """The version that readers get who name none; None where no snapshot is fit for them.
+
+    latest.json says it, which a build moves if its limits are met. Where the pointer is missing or
+    leads nowhere, it is the newest snapshot that met its own limits.
+    """
+    there = versions(store)
+    if not there:
+        return None
+    pointer = read_pointer(store)
+    if pointer is not None and pointer["version"] in there:
+        return int(pointer["version"])
+    for version in reversed(there):
+        manifest = read_snapshot(store, version)
+        if within_limits(manifest["counts"], manifest.get("limits", {})):
+            return version
+    return None
+
+
+def read_pointer(store: Store) -> dict[str, Any] | None:
+    """What latest.json holds; None if it is missing or names no version."""
+    if store.size(LATEST) is None:
+        return None
+    try:
+        value = json.loads(store.get(LATEST))
+    except ValueError:
+        return None
+    named = isinstance(value, dict) and isinstance(value.get("version"), int)
+    return value if named else None
+
+
+def chosen_snapshot(store: Store, version: int | None) -> Manifest:
+    """The manifest of a version. None: the current one, or the newest where none is current.
+
+    For people's tools, which must show what was wrong with a first build; a trainer asks
+    ``current_version``. Raises SettingsError for what is not there, DamageError.
+    """
+    there = versions(store)
+    if not there:
+        raise SettingsError(
+            f"{store.uri}: no snapshot there; give the folder of a corpus, or build one with "
+            f"`voxmill build JOB.yaml --output {store.uri}`"
+        )
+    if version is None:
+        version = current_version(store) or there[-1]
+    if version not in there:
+        raise SettingsError(
+            f"{store.uri}: no version {version}; there are {', '.join(map(str, there))}"
+        )
+    return read_snapshot(store, version)
 
 
 def read_verified(store: Store, entry: FileEntry) -> bytes:

@@ -1,6 +1,7 @@
 """The store behind every path: whole objects, conditional creation, ranged reads.
 
 A store is a folder (schemas/file_store.py) or a place in a bucket (schemas/object_store.py).
+Sources may also be read by fsspec (schemas/fsspec_store.py).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -96,9 +97,10 @@ class Store(Protocol):
         """Remove what ``unfinished`` found."""
 
 
-def open_store(place: str | StoreAddress) -> Store:
+def open_store(place: str | StoreAddress, *, to_read: bool = False) -> Store:
     """The store at a path, a file:// address or an s3://, gs://, az://, memory:// address.
 
+    ``to_read`` lets fsspec open what else there is, such as https:// and hf://, for reading alone.
     Nothing is created and nothing is asked of a server yet. Open it in the process that uses it:
     connections do not survive a fork.
     """
@@ -108,6 +110,10 @@ def open_store(place: str | StoreAddress) -> Store:
         from schemas.object_store import open_object_store
 
         return open_object_store(address)
+    if scheme not in ("", "file") and to_read:
+        from schemas.fsspec_store import FsspecStore
+
+        return FsspecStore(uri)
     if scheme not in ("", "file"):
         raise SettingsError(
             f"output '{uri}': there is no store for {scheme}://; give a path, or an address that "

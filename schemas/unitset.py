@@ -7,7 +7,8 @@ from typing import Literal
 
 from schemas.errors import SchemaError
 
-Collapse = Literal["run_length", "none"]
+# run_length_lost: runs of equal units are one, and nobody kept their lengths
+Collapse = Literal["run_length", "run_length_lost", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +74,13 @@ class UnitSet:
                     f"durations sum to {sum(durations)} frames, wanted {frames} for "
                     f"{num_samples} samples"
                 )
-            if any(a == b for a, b in itertools.pairwise(codes)):
-                found.append("two neighboring units are equal though runs are collapsed")
+        elif self.collapse == "run_length_lost":
+            if durations is not None:
+                found.append("there are durations, wanted none; the collapse is run_length")
+            if len(codes) > frames or (frames and not codes):
+                found.append(f"{len(codes)} units, wanted 1 to {frames} for {num_samples} samples")
         elif len(codes) != frames:
             found.append(f"{len(codes)} units, wanted {frames} for {num_samples} samples")
+        if self.collapse != "none" and any(a == b for a, b in itertools.pairwise(codes)):
+            found.append("two neighboring units are equal though runs are collapsed")
         return found

@@ -12,13 +12,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import soundfile
 
+from pipelines.check import CheckRecipe, check
 from pipelines.evaluate import Evaluator, live
 from pipelines.graph import PLANNED, Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
+from pipelines.retokenize import RetokenizeRecipe, retokenize
+from schemas.canonical import canonical_json
 from schemas.columns import RowFailure, failure
 from schemas.conformance import conform, plain
 from schemas.conversation import Conversation, Turn, content_hash, row_id, turn
 from schemas.errors import BackendError, SynthesisError
+from schemas.unitset import UnitSet
 from schemas.utterance import HEARD, MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
 from transforms.audio import encode_flac
 from transforms.augment import Augment, Effects
@@ -44,6 +48,7 @@ class Row:
     origin: str
     source: str
     error: RowFailure | None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,6 +224,85 @@ def corpus() -> list[Conversation]:
         for n in range(1, 9)
     ]
     return [*rows, rows[2], *numbered]
+
+
+def spoken_corpus() -> list[Conversation]:
+    """Conversations that are heard: others' audio, a sample of a corpus, and what is missing."""
+    clip, reply = wav(sine(440.0, 0.6, 22050), 22050), tone_flac()
+    turns = {
+        turn: {
+            "turn": turn,
+            "role": role,
+            "text": "Hi.",
+            "spoken_text": "Hi!",
+            "voice": "en-asks-low",
+            "speaker_id": "tone-low",
+            "measures": {"duration_s": 0.5},
+            "measures_not_taken": {"mos": "unavailable"},
+        }
+        for turn, role in ((1, "user"), (2, "assistant"))
+    }
+    record = {"split": "eval", "turns": list(turns.values())}
+    sample = conversation(heard("Hi.", reply), heard("Hi.", reply), system="Be kind.")
+    sample["record"] = canonical_json(record).decode()
+    sample["imported"] = [{"turn": 2, "set": KEPT_SET.name, "codes": [3, 1], "durations": None}]
+    units = [{**sample["imported"][0], "turn": 1}, {**sample["imported"][0], "turn": 3}]
+    rows = [
+        sample,
+        conversation(heard("hello", clip), heard("there", reply), imported=units[:1]),
+        conversation(
+            *(heard("one", clip), heard("two", reply), heard("three", clip), heard("four", reply)),
+            imported=units,
+        ),
+        conversation(heard("no answer", clip)),
+        conversation(heard("a text", clip), "instead of audio"),
+        conversation(heard("", clip), heard("no text", reply)),
+    ]
+    return [row if "record" in row else {**row, "record": None} for row in rows]  # type: ignore[list-item]
+
+
+KEPT_SET = UnitSet(
+    name="km1000",
+    sample_rate_hz=RATE_HZ,
+    window_samples=400,
+    hop_samples=320,
+    num_codebooks=1,
+    codebook_size=1000,
+    collapse="run_length_lost",
+    roles=("assistant",),
+    model="mhubert",
+    model_sha256="",
+    centroids_sha256="",
+    provenance="imported",
+)
+
+
+def checking() -> Pipeline:
+    """The pipeline check, which extracts no units and keeps those that rows bring."""
+    return check(
+        CheckRecipe(
+            seed=7,
+            duplicates=FindDuplicates(),
+            eval_fraction=0.25,
+            need_texts=True,
+            sample_rate_hz=RATE_HZ,
+            clusters=None,
+            max_frames=1000,
+            unit_roles=(),
+            kept=(KEPT_SET,),
+            gates=(),
+            min_pairs=1,
+        )
+    )
+
+
+def retokenizing() -> Pipeline:
+    """The pipeline retokenize, with few clusters."""
+    return retokenize(
+        RetokenizeRecipe(
+            seed=7, clusters=6, max_frames=1000, unit_roles=("assistant",), kept=(KEPT_SET,)
+        )
+    )
 
 
 def inputs_of(

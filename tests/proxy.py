@@ -342,12 +342,12 @@ async def _send(writer: asyncio.StreamWriter, answer: Answer, head: bool) -> boo
     if answer.reset:
         writer.transport.abort()
         return False
-    if not head:
+    if not head or answer.body:
         answer.headers["content-length"] = str(len(answer.body))
     lines = [f"HTTP/1.1 {answer.status} Made"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items() if name != "connection"]
     writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    body = answer.body if answer.cut is None else answer.body[: answer.cut]
+    body = b"" if head else answer.body[: answer.cut]
     if answer.pause_s:
         for start in range(0, len(body), 1024):
             await asyncio.sleep(answer.pause_s)

@@ -17,8 +17,8 @@ from transforms.select import Gate
 from transforms.voices import VoiceBank
 
 STEPS = (
-    "source dedup split rewrite respond check_speakable explode cast synthesize measure units "
-    "gather select"
+    "source dedup split rewrite respond check_speakable take_heard explode cast synthesize conform "
+    "measure units gather import_units select"
 ).split()
 SHOWN_SAMPLES = 12
 SHOWN_REJECTED = 12
@@ -159,7 +159,7 @@ class Corpus:
 def gather(store: Store, manifest: Manifest) -> Corpus:
     """Read a snapshot's index and outcomes once. Raises DamageError."""
     job, bank = from_manifest(dict(manifest["settings"]))
-    gates = [GateUse(Gate(**gate.model_dump())) for gate in job.gates]
+    gates = [GateUse(Gate(**gate.model_dump())) for gate in getattr(job, "gates", ())]
     corpus = Corpus(bank, gates)
     for row in index_rows(store, manifest):
         _see(corpus, row)

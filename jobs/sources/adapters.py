@@ -1,7 +1,7 @@
 """The adapters: from a raw row in a known layout to a Conversation."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeAlias
 
 from jobs.sources.fields import (
@@ -108,13 +108,14 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {
 }
 
 
-def get_adapter(name: str) -> Adapter:
-    """The adapter of this name. Raises SettingsError, naming the nearest one."""
+def get_adapter(name: str, more: Collection[str] = ()) -> Adapter:
+    """The adapter of this name. Raises SettingsError, naming the nearest one, of ``more`` too."""
     if name not in ADAPTERS:
-        nearest = difflib.get_close_matches(name, ADAPTERS, n=1, cutoff=0.5)
+        known = (*ADAPTERS, *more)
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         cure = f"did you mean '{nearest[0]}'?" if nearest else "name one of these"
         raise SettingsError(
-            f"source adapter: '{name}' arrived; wanted one of {', '.join(ADAPTERS)}; {cure}"
+            f"source adapter: '{name}' arrived; wanted one of {', '.join(known)}; {cure}"
         )
     return ADAPTERS[name]
 

@@ -7,6 +7,8 @@ from typing import Final
 
 from jobs.sources.formats import read_json, read_lines, read_parquet
 from jobs.sources.raw import BadRow, RawRow, source_error
+from jobs.sources.stored import NO_OPTIONS, stored_files
+from schemas.store import StoreOptions
 
 _READERS: Final = {
     ".json": read_json,
@@ -63,11 +65,17 @@ def find_files(path: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def read_raw(path: Path) -> Iterator[RawRow | BadRow]:
+def read_raw(path: Path | str, options: StoreOptions = NO_OPTIONS) -> Iterator[RawRow | BadRow]:
     """The raw rows of a file or folder, in the order of the files and of the rows in them.
+
+    A text is an address in a bucket, or a pattern with braces (see stored_files).
 
     Lazy: SourceError comes when the iteration reaches the cause.
     """
+    if isinstance(path, str):
+        for stored in stored_files(path, EXTENSIONS, options):
+            yield from _READERS[extension(stored.name)](stored, stored.name)
+        return
     for file, name in find_files(path):
         yield from _READERS[extension(file.name)](file, name)
 

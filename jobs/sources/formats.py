@@ -14,19 +14,20 @@ import pyarrow.parquet as pq
 
 from jobs.sources.json_array import read_array
 from jobs.sources.raw import BadRow, RawRow, parse_line, source_error
+from jobs.sources.stored import StoredFile
 
 _BUFFER_BYTES: Final = 1 << 18
 _BATCH_ROWS: Final = 64  # rows may carry audio
 _ARRAY_OF_OBJECTS: Final = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*\{")
 
 
-def read_json(path: Path, name: str) -> Iterator[RawRow | BadRow]:
+def read_json(path: Path | StoredFile, name: str) -> Iterator[RawRow | BadRow]:
     """The elements of a top-level array. Raises SourceError as ``read_array`` does."""
     with _open(path, name) as stream:
         yield from read_array(stream, name)
 
 
-def read_lines(path: Path, name: str) -> Iterator[RawRow | BadRow]:
+def read_lines(path: Path | StoredFile, name: str) -> Iterator[RawRow | BadRow]:
     """One row per line; blank lines are no rows; a malformed line is a BadRow.
 
     Raises SourceError for an array of objects in the place of lines.
@@ -42,12 +43,13 @@ def read_lines(path: Path, name: str) -> Iterator[RawRow | BadRow]:
                 yield parse_line(raw, f"{name}:{number}")
 
 
-def read_parquet(path: Path, name: str) -> Iterator[RawRow | BadRow]:
+def read_parquet(path: Path | StoredFile, name: str) -> Iterator[RawRow | BadRow]:
     """The rows of a Parquet file as dicts, by record batches; a row of broken text is a BadRow."""
     # a buffered read of column chunks, since a row group may be gigabytes
-    with _reading(name), pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as table:
+    source = path if isinstance(path, Path) else pa.PythonFile(path.open(), mode="r")
+    with _reading(name), pq.ParquetFile(source, buffer_size=_BUFFER_BYTES) as table:
         number = 0
-        for batch in table.iter_batches(batch_size=_BATCH_ROWS):
+        for batch in table.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
             for index in range(batch.num_rows):
                 number += 1
                 yield _parquet_row(batch.slice(index, 1), f"{name}:row {number}")
@@ -65,17 +67,19 @@ def _parquet_row(row: pa.RecordBatch, origin: str) -> RawRow | BadRow:
 
 
 @contextmanager
-def _open(path: Path, name: str) -> Iterator[io.BufferedReader]:
+def _open(path: Path | StoredFile, name: str) -> Iterator[io.BufferedReader]:
     """The file's bytes, decompressed; what goes wrong while it is open becomes a SourceError."""
     with _reading(name):
-        kind = path.suffix.lower()
+        kind = Path(name).suffix.lower()
         stream: Any  # gzip's, pyarrow's and the plain file share no type
         if kind == ".gz":
-            stream = gzip.open(path, "rb")  # noqa: SIM115 - closed with the reader around it
+            plain = path if isinstance(path, Path) else path.open()
+            stream = gzip.open(plain, "rb")  # noqa: SIM115 - closed with the reader around it
         elif kind == ".zst":
-            stream = pa.input_stream(str(path), compression="zstd")
+            file = str(path) if isinstance(path, Path) else pa.PythonFile(path.open(), mode="r")
+            stream = pa.input_stream(file, compression="zstd")
         else:
-            stream = path.open("rb", buffering=0)
+            stream = path.open("rb", buffering=0) if isinstance(path, Path) else path.open()
         with io.BufferedReader(stream, _BUFFER_BYTES) as reader:
             yield reader
 

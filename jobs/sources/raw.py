@@ -12,10 +12,14 @@ _MAX_INT_DIGITS: Final = 4300  # beyond, int() raises ValueError
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """One parsed row. ``origin`` is "file.jsonl:17" or "file.parquet:row 17", counted from 1."""
+    """One parsed row. ``origin`` is "file.jsonl:17" or "file.parquet:row 17", counted from 1.
+
+    ``key`` is the id that a sample of a Voxmill corpus keeps.
+    """
 
     value: object
     origin: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 from typing import Final
 
 from jobs.sources.adapters import (
@@ -13,10 +12,9 @@ from jobs.sources.adapters import (
     Adapter,
     Defaults,
     fitting_adapter,
-    get_adapter,
 )
 from jobs.sources.fields import own_word, shown
-from jobs.sources.files import read_raw
+from jobs.sources.open import AUDIO_LAYOUTS, open_source
 from jobs.sources.raw import BadRow, RawRow, source_error
 from jobs.sources.settings import SourceSettings
 from schemas.columns import RowFailure, failure
@@ -41,6 +39,7 @@ class SourceRow:
     origin: str
     error: RowFailure | None
     source: str
+    key: str = ""
 
 
 def read_source(settings: SourceSettings, limit: int | None = None) -> Iterator[SourceRow]:
@@ -49,8 +48,7 @@ def read_source(settings: SourceSettings, limit: int | None = None) -> Iterator[
     Lazy. Raises SettingsError for an unknown adapter; SourceError for a source that cannot be
     read, has no rows, or whose first 20 rows (all of them, if fewer) are every one malformed.
     """
-    adapt = get_adapter(settings.adapter)
-    raw_rows = read_raw(Path(settings.path))
+    raw_rows, adapt = open_source(settings)
     head: list[tuple[RawRow | BadRow, SourceRow]] = []
     for raw in islice(raw_rows, HEAD_ROWS):
         head.append((raw, _read_row(raw, adapt, settings)))
@@ -69,19 +67,26 @@ def _read_row(raw: RawRow | BadRow, adapt: Adapter, settings: SourceSettings) ->
     try:
         row = adapt(raw.value, Defaults(license=settings.license, lang=settings.lang))
         name = settings.name
-        if isinstance(raw.value, dict):
+        if "record" in row:
+            name = str(json.loads(row["record"]).get("source", name))
+        elif isinstance(raw.value, dict):
             name = own_word(raw.value, "source", name)
     except MalformedRow as error:
         # Parquet may hold bytes and times, which JSON does not know: their repr stands for them
-        canonical = json.dumps(raw.value, sort_keys=True, ensure_ascii=True, default=repr)
+        canonical = json.dumps(raw.value, sort_keys=True, ensure_ascii=True, default=_stand_in)
         digest = _bad_digest(b"value", canonical.encode("ascii"))
         return _failed(digest, raw.origin, str(error), settings)
-    return SourceRow(row, content_hash(row), raw.origin, None, name)
+    return SourceRow(row, content_hash(row), raw.origin, None, name, raw.key)
 
 
 def _failed(digest: str, origin: str, message: str, settings: SourceSettings) -> SourceRow:
     error = failure("source", MalformedRow.__name__, message, retryable=False)
     return SourceRow(None, digest, origin, error, settings.name)
+
+
+def _stand_in(value: object) -> str:
+    """What stands for a value that JSON does not know; audio may be long."""
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else repr(value)
 
 
 def _bad_digest(kind: bytes, data: bytes) -> str:
@@ -98,12 +103,19 @@ def _unusable(
     first = head[0][1]
     why = first.error["message"] if first.error else ""
     parsed = next((raw.value for raw, _ in head if isinstance(raw, RawRow)), None)
-    if all(isinstance(raw, BadRow) for raw, _ in head):
+    if all(isinstance(raw, BadRow) for raw, _ in head) and settings.adapter in LAYOUTS:
         return source_error(
             who,
             f"none of the first {len(head)} rows is readable ({first.origin}: {why})",
             "JSON objects in UTF-8, one per line",
             "check that this is the file that you meant; a JSON array must be named .json",
+        )
+    if settings.adapter in AUDIO_LAYOUTS:
+        return source_error(
+            who,
+            f"all of the first {len(head)} rows are malformed ({first.origin}: {why})",
+            f"rows of {AUDIO_LAYOUTS[settings.adapter]}",
+            "correct the rows, or the settings of source; see docs/sources.md",
         )
     fit = fitting_adapter(parsed)
     keys = f"the first row is {shown(parsed)}"

@@ -226,10 +226,10 @@ def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
     refused(job, tmp_path, str(where), "no such file", "check", more=("--input", str(where)))
 
 
-def test_a_bucket_address_is_shown_as_it_was_typed(tmp_path: Path) -> None:
+def test_an_address_of_no_store_is_shown_as_it_was_typed(tmp_path: Path) -> None:
     job = write_job(tmp_path)
-    address = "s3://bucket/rows.jsonl"
-    refused(job, tmp_path, address, "local", more=("--input", address))
+    address = "ftp://host/rows.jsonl"
+    refused(job, tmp_path, f"source {address}", "s3://", more=("--input", address))
 
 
 def test_a_folder_without_rows_is_refused(tmp_path: Path) -> None:

@@ -250,8 +250,7 @@ def test_two_drivers_at_once_make_one_corpus_in_a_bucket(
     [
         ("bucket", "after", "put_file", "shards/", "1"),
         ("bucket", "before", "put_new", "commits/", "2"),
-        ("bucket", "after", "put_new", "snapshots/", "1"),
-        ("folder", "after", "put_new", "commits/", "1"),
+        ("folder", "after", "put_new", "snapshots/", "1"),
     ],
     ids=" ".join,
 )

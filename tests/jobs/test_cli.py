@@ -31,6 +31,7 @@ KEYS = {
     "hours",
     "computed_rows",
     "reused_rows",
+    "carried_rows",
     "wall_s",
 }
 
@@ -289,7 +290,8 @@ def test_limit_reads_the_first_rows_and_the_whole_builds_on_it(tmp_path: Path) -
     whole = build_here(job, tmp_path / "out")
     assert whole.last_json["rows"] == 6
     assert whole.last_json["snapshot"] == "snapshots/v000002.json"
-    assert whole.last_json["reused_rows"]["synthesize"] == 4
+    assert whole.last_json["carried_rows"] == 2
+    assert whole.last_json["computed_rows"]["synthesize"] == 8
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,19 @@ def test_a_command_of_the_readme_works(
     monkeypatch.chdir(here)
     assert main(words) == 0
     assert len(capsys.readouterr().out) > 100
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_works(here: Path) -> None:
+    pytest.importorskip("torch", reason="pip install -c constraints.txt '.[train]'")
+    snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert snippets
+    for snippet in snippets:
+        done = subprocess.run(
+            [sys.executable, "-c", snippet], cwd=here, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert "assistant" in done.stdout
 
 
 def test_the_readme_shows_each_command_once_at_least() -> None:

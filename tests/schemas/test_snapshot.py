@@ -19,6 +19,7 @@ from schemas.snapshot import (
     sealed,
     snapshot_path,
     versions,
+    within_limits,
 )
 from schemas.store import FileStore
 
@@ -154,3 +155,26 @@ def test_a_file_is_checked_against_the_manifest(tmp_path: Path) -> None:
     store.put("plan", b"gooD")
     with pytest.raises(DamageError, match=r"/plan: its sha256 is not the manifest's; run the bu"):
         read_verified(store, entry)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "failed", "limits", "met"),
+    [
+        (8, 1, {}, True),
+        (8, 1, {"max_failed_fraction": 0.1}, True),
+        (8, 2, {"max_failed_fraction": 0.1}, False),
+        (8, 0, {"min_accepted_fraction": 0.8}, True),
+        (7, 0, {"min_accepted_fraction": 0.8, "max_failed_fraction": 1.0}, False),
+        (0, 10, {"min_accepted_fraction": 0.0, "max_failed_fraction": 1.0}, True),
+    ],
+)
+def test_limits_bound_failed_and_accepted_rows_each_for_itself(
+    accepted: int, failed: int, limits: dict[str, float], met: bool
+) -> None:
+    counts = {
+        "rows": 10,
+        "accepted": accepted,
+        "failed": failed,
+        "rejected": 10 - accepted - failed,
+    }
+    assert within_limits(counts, limits) == met

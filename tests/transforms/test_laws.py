@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 
 import transforms
 from schemas.errors import BackendError
-from tests.builders import corpus, inputs_of, pipeline, planned_table
+from tests.builders import (
+    checking,
+    corpus,
+    inputs_of,
+    pipeline,
+    planned_table,
+    retokenizing,
+    spoken_corpus,
+)
 from transforms.backends.flite import Flite
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.silero import Silero
@@ -31,7 +39,15 @@ from transforms.synthesize import Synthesize
 from transforms.voices import VoiceBank, load_bank
 
 FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
+MAIN = {type(node).__name__ for node in pipeline().nodes}
 MAPS = [node.name for node in pipeline().nodes if isinstance(node, Step | Explode)]
+BY_CLASS = {
+    type(node): (f"{made.name}:{node.name}", made)
+    for made in (retokenizing(), checking())
+    for node in made.nodes
+    if isinstance(node, Step | Explode) and type(node).__name__ not in MAIN
+}
+HEARD = dict(BY_CLASS.values())  # each transform of the pipelines of audio once
 FITS = [node.name for node in pipeline().nodes if isinstance(node, Fit)]
 
 
@@ -74,9 +90,20 @@ def main_cases() -> dict[str, Case]:
 
 
 @cache
+def heard_cases(pipeline_name: str) -> dict[str, Case]:
+    """The cases of a pipeline that starts from audio, by "pipeline:node"."""
+    nodes = next(item for item in HEARD.values() if item.name == pipeline_name)
+    inputs, artifacts = inputs_of(nodes, planned_table(spoken_corpus()))
+    names = {f"{pipeline_name}:{node.name}": node for node in nodes.nodes}
+    return {name: Case(name, node, inputs[node.name], artifacts) for name, node in names.items()}
+
+
+@cache
 def case(name: str) -> Case:
     if name.endswith("-real"):
         return real_case(name)
+    if name in HEARD:
+        return heard_cases(HEARD[name].name)[name]
     if name != "synthesize-flite":
         return main_cases()[name]
     # kal16 draws no noise, so a law about libc's rand() needs slt to see it broken.
@@ -121,7 +148,7 @@ def whole_result(name: str) -> pa.RecordBatch:
 
 
 every_map = pytest.mark.parametrize(
-    "name", [*MAPS, "synthesize-flite", "synthesize-real", "listen-real"]
+    "name", [*MAPS, *HEARD, "synthesize-flite", "synthesize-real", "listen-real"]
 )
 every_fit = pytest.mark.parametrize("name", FITS)
 
@@ -166,7 +193,7 @@ def test_every_transform_there_is_stands_in_this_suite() -> None:
             if child.__module__.startswith("transforms.")
         }
 
-    shown = {type(case(name).node).__name__ for name in [*MAPS, *FITS]}
+    shown = {type(case(name).node).__name__ for name in [*MAPS, *HEARD, *FITS]}
     assert below(Step) | below(Explode) | below(Fit) == shown
 
 

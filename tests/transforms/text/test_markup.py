@@ -26,6 +26,7 @@ from transforms.text.markup import MARKED, MARKS, strip_markup
         ("a\n---\nb", "a.\nb."),
         ("> quoted", "quoted."),
         ("a note[^1] here[2].\n[^1]: the note", "a note here."),
+        ("take x[0], then", "take x[0], then."),
         ("fish &amp; chips &eacute;", "fish & chips é."),
         ("call `get_user()` and `userName`", "call get user and user Name."),
         ("mail me@example.com", "mail me@example.com."),

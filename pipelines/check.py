@@ -1,0 +1,96 @@
+"""Measures and gates on speech that others made: accepted or rejected, with every reason.
+
+    duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> listen -> pace
+    -> measure -> (kmeans -> units) -> gather -> import_units -> select
+
+Audio that conforms ships as it came; what the corpus is gains no text and no voice here.
+"""
+
+from dataclasses import dataclass
+
+from pipelines.graph import Pipeline
+from pipelines.retokenize import check_new_set
+from schemas.unitset import UnitSet
+from transforms.checks import NO_CHECKS, Checks, check_gates
+from transforms.conform import Conform, Ship
+from transforms.dedup import Dedup, FindDuplicates
+from transforms.explode_heard import ExplodeHeard
+from transforms.import_units import ImportUnits, NoUnits
+from transforms.keep_split import KeepSplit
+from transforms.kmeans import FitKmeans
+from transforms.listen import Listen
+from transforms.measure import Measured
+from transforms.pace import FitPace
+from transforms.select import GATHER, Gate, Select
+from transforms.split import Split
+from transforms.step import Node
+from transforms.take_heard import TakeHeard
+from transforms.units import MfccUnits
+
+NAME = "check"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRecipe:
+    """What the steps are told. ``kept`` are the unit sets that the source brings.
+
+    ``clusters`` is None where no units are to be extracted.
+    """
+
+    seed: int
+    duplicates: FindDuplicates
+    eval_fraction: float
+    need_texts: bool
+    sample_rate_hz: int
+    clusters: int | None
+    max_frames: int
+    unit_roles: tuple[str, ...]
+    kept: tuple[UnitSet, ...]
+    gates: tuple[Gate, ...]
+    min_pairs: int
+    checks: Checks = NO_CHECKS
+
+
+def check(recipe: CheckRecipe) -> Pipeline:
+    """The checked DAG. Raises SettingsError for a gate that cannot work."""
+    check_gates(recipe.gates, recipe.checks)
+    split = Split(seed=recipe.seed, eval_fraction=recipe.eval_fraction)
+    return Pipeline(
+        NAME,
+        (
+            recipe.duplicates,
+            Dedup(),
+            KeepSplit(otherwise=split),
+            TakeHeard(min_pairs=recipe.min_pairs, need_texts=recipe.need_texts),
+            ExplodeHeard(),
+            Conform(sample_rate_hz=recipe.sample_rate_hz),
+            Ship(),
+            Listen(
+                seed=recipe.seed,
+                asr_fraction=recipe.checks.asr_fraction,
+                aligner=recipe.checks.aligner,
+                recognizer=recipe.checks.recognizer,
+                detector=recipe.checks.detector,
+            ),
+            FitPace(seed=recipe.seed),
+            Measured(),
+            *_units(recipe),
+            GATHER,
+            ImportUnits(sets=recipe.kept),
+            Select(gates=recipe.gates, min_pairs=recipe.min_pairs),
+        ),
+    )
+
+
+def _units(recipe: CheckRecipe) -> tuple[Node, ...]:
+    if recipe.clusters is None:
+        return (NoUnits(),)
+    units = MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters)
+    check_new_set(units.unit_set("").name, recipe.kept)
+    fit = FitKmeans(
+        seed=recipe.seed,
+        num_clusters=recipe.clusters,
+        max_frames=recipe.max_frames,
+        roles=recipe.unit_roles,
+    )
+    return (fit, units)
