@@ -5,6 +5,7 @@
 No partitions, no memo, no workers, no shards, no checks of schemas. Prints one JSON line.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -56,6 +57,17 @@ def main(job_path: str, rows_path: str, adapter: str) -> None:
             }
         )
     )
+
+
+def rows_before(pipeline: Pipeline, rows: Path, adapter: str, step: str) -> pa.Table:
+    """What the step ``step`` of a pipeline would read, for all rows of a file."""
+    before = Pipeline(
+        pipeline.name, tuple(itertools.takewhile(lambda node: node.name != step, pipeline.nodes))
+    )
+    node = pipeline.node(step)
+    tables = _run(before, list(_batches(rows, adapter)))
+    read = [_read(table[node.table], node.reads) for table in tables]
+    return pa.Table.from_batches(read)
 
 
 def _batches(path: Path, adapter: str) -> Iterator[pa.Table]:
@@ -117,6 +129,8 @@ def _apply(step: Step, run: BatchFn, table: pa.Table) -> pa.Table:
     rows = pa.array([next(places) if good else None for good in alive.to_pylist()], pa.int64())
     taken = made.take(rows)
     for name in taken.column_names:
+        if name in table.column_names:
+            table = table.drop_columns([name])
         table = table.append_column(name, taken.column(name))
     return table
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
+from jobs.check_settings import augment_of, checks_of
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
@@ -59,6 +60,8 @@ def pipeline_of(
             limits=Limits(**job.speakable.model_dump()),
             bank=bank,
             backends=backends,
+            checks=checks_of(job.checks, job.synthesize),
+            augment=augment_of(job.augment, job.seed),
             clusters=job.units.clusters,
             max_frames=job.units.max_frames,
             unit_roles=job.units.roles,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from jobs.check_settings import checks_of
 from jobs.settings_heard import CheckJob, HeardSource, RetokenizeJob
 from jobs.sources.open import AUDIO_LAYOUTS
 from jobs.sources.read import read_source
@@ -93,6 +94,7 @@ def heard_pipeline(job: RetokenizeJob | CheckJob, settings: dict[str, Any]) -> P
             kept=kept,
             gates=tuple(Gate(**gate.model_dump()) for gate in job.gates),
             min_pairs=job.min_pairs,
+            checks=checks_of(job.checks),
         )
     )
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
+from jobs.check_settings import Augment, Checks, Synthesize
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -197,6 +198,9 @@ class JobSettings(BaseJob):
     respond: Respond = Respond()
     speakable: Speakable = Speakable()
     voices: Voices
+    synthesize: Synthesize = Synthesize()
+    checks: Checks = Checks()
+    augment: Augment = Augment()
     units: Units = Units()
     gates: tuple[Gate, ...] = ()
     min_pairs: Count = 1

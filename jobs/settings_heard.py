@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from jobs.check_settings import Checks
 from jobs.settings import (
     BaseJob,
     Count,
@@ -112,6 +113,7 @@ class CheckJob(BaseJob):
     dedup: Dedup = Dedup()
     splits: Splits = Splits(eval_fraction=0.0)
     units: Units | None = None  # None: no units are extracted
+    checks: Checks = Checks()
     gates: tuple[Gate, ...] = ()
     min_pairs: Count = 1
     limits: Limits = Limits(max_failed_fraction=1.0)

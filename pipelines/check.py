@@ -1,7 +1,7 @@
 """Measures and gates on speech that others made: accepted or rejected, with every reason.
 
-    duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> MEASURING
-    -> (kmeans -> units) -> gather -> import_units -> select
+    duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> listen -> pace
+    -> measure -> (kmeans -> units) -> gather -> import_units -> select
 
 Audio that conforms ships as it came; what the corpus is gains no text and no voice here.
 """
@@ -9,24 +9,25 @@ Audio that conforms ships as it came; what the corpus is gains no text and no vo
 from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
-from pipelines.instruct_s2s import check_gates
 from pipelines.retokenize import check_new_set
 from schemas.unitset import UnitSet
+from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.conform import Conform, Ship
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode_heard import ExplodeHeard
 from transforms.import_units import ImportUnits, NoUnits
 from transforms.keep_split import KeepSplit
 from transforms.kmeans import FitKmeans
+from transforms.listen import Listen
 from transforms.measure import Measured
+from transforms.pace import FitPace
 from transforms.select import GATHER, Gate, Select
 from transforms.split import Split
-from transforms.step import Node, Step
+from transforms.step import Node
 from transforms.take_heard import TakeHeard
 from transforms.units import MfccUnits
 
 NAME = "check"
-MEASURING: tuple[Step, ...] = (Measured(),)  # what can be measured here; a new measure is a line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +48,12 @@ class CheckRecipe:
     kept: tuple[UnitSet, ...]
     gates: tuple[Gate, ...]
     min_pairs: int
+    checks: Checks = NO_CHECKS
 
 
 def check(recipe: CheckRecipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a gate that cannot work."""
-    check_gates(recipe.gates)
+    check_gates(recipe.gates, recipe.checks)
     split = Split(seed=recipe.seed, eval_fraction=recipe.eval_fraction)
     return Pipeline(
         NAME,
@@ -63,7 +65,15 @@ def check(recipe: CheckRecipe) -> Pipeline:
             ExplodeHeard(),
             Conform(sample_rate_hz=recipe.sample_rate_hz),
             Ship(),
-            *MEASURING,
+            Listen(
+                seed=recipe.seed,
+                asr_fraction=recipe.checks.asr_fraction,
+                aligner=recipe.checks.aligner,
+                recognizer=recipe.checks.recognizer,
+                detector=recipe.checks.detector,
+            ),
+            FitPace(seed=recipe.seed),
+            Measured(),
             *_units(recipe),
             GATHER,
             ImportUnits(sets=recipe.kept),

@@ -381,5 +381,9 @@ def _scatter(
                 )
             ]
             column = pa.array(values, item.type)
-        table = table.append_column(pa.field(item.name, item.type), column)
+        replaced = table.schema.get_field_index(item.name)
+        if replaced >= 0:  # the graph has checked that the step may
+            table = table.set_column(replaced, pa.field(item.name, item.type), column)
+        else:
+            table = table.append_column(pa.field(item.name, item.type), column)
     return table

@@ -1,7 +1,7 @@
 """The named DAG of steps, checked when it is built.
 
 Steps are given in an order that works; the edges are the columns that a step reads and an earlier
-one wrote. A column has one writer.
+one wrote. A column has one writer, unless a later step says that it ``replaces`` it.
 """
 
 from collections.abc import Iterator
@@ -101,7 +101,12 @@ class Pipeline:
 
     def _add(self, table: dict[str, tuple[str, pa.DataType]], node: Step | Gather) -> None:
         for item in written(node):
-            if item.name in table:
+            if (
+                item.name in node_replaces(node)
+                and table.get(item.name, ("", None))[1] == item.type
+            ):
+                pass  # the step gives the column anew, of the same type
+            elif item.name in table:
                 raise SchemaError(
                     f"pipeline {self.name}: {node.name} writes column '{item.name}', "
                     f"which {table[item.name][0]} wrote already"
@@ -118,6 +123,11 @@ def written(node: Step | Gather) -> list[pa.Field]:
     if not any(item.name == node.name + ERROR_SUFFIX for item in own):
         own.append(error_field(node.name))
     return own
+
+
+def node_replaces(node: Step | Gather) -> frozenset[str]:
+    """The columns of earlier steps that a node gives anew."""
+    return node.replaces if isinstance(node, Step) else frozenset()
 
 
 def is_verdict(column: str) -> bool:

@@ -1,9 +1,10 @@
 """The main pipeline: text instructions to paired speech and units.
 
     duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode -> cast
-    -> synthesize -> measure -> kmeans -> units -> gather -> select
+    -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units -> gather -> select
 
-Fit steps are ``duplicates`` and ``kmeans``; shards are assembled from what select accepts.
+Fit steps are ``duplicates``, ``pace`` and ``kmeans``; shards are assembled from what select
+accepts.
 """
 
 from dataclasses import dataclass
@@ -12,14 +13,18 @@ from pipelines.graph import Pipeline
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
+from transforms.augment import Augment
 from transforms.backends import mfcc
 from transforms.backends.tts import SpeechBackend
 from transforms.cast import Cast
 from transforms.check_speakable import CheckSpeakable
+from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
 from transforms.kmeans import FitKmeans
-from transforms.measure import NOT_YET, TAKEN_HERE, Measured
+from transforms.listen import Listen
+from transforms.measure import Measured
+from transforms.pace import FitPace
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import GATHER, Gate, Select
@@ -49,12 +54,14 @@ class Recipe:
     unit_roles: tuple[str, ...]
     gates: tuple[Gate, ...]
     min_pairs: int
+    checks: Checks = NO_CHECKS
+    augment: Augment | None = None
 
 
 def instruct_s2s(recipe: Recipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a bank or a gate that cannot work."""
     check_bank(recipe.bank, recipe.eval_fraction)
-    check_gates(recipe.gates)
+    check_gates(recipe.gates, recipe.checks)
     return Pipeline(
         NAME,
         (
@@ -68,9 +75,9 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
             ),
             ExplodeTurns(),
             Cast(seed=recipe.seed, bank=recipe.bank, backends=recipe.backends),
-            Synthesize(
-                bank=recipe.bank, backends=recipe.backends, sample_rate_hz=mfcc.SAMPLE_RATE_HZ
-            ),
+            *spoken(recipe),
+            FitPace(seed=recipe.seed),
+            *((recipe.augment,) if recipe.augment is not None else ()),
             Measured(),
             FitKmeans(
                 seed=recipe.seed,
@@ -81,6 +88,30 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
             MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters),
             GATHER,
             Select(gates=recipe.gates, min_pairs=recipe.min_pairs),
+        ),
+    )
+
+
+def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
+    """The steps that speak and that listen, with the same ears."""
+    checks = recipe.checks
+    return (
+        Synthesize(
+            bank=recipe.bank,
+            backends=recipe.backends,
+            sample_rate_hz=mfcc.SAMPLE_RATE_HZ,
+            seed=recipe.seed,
+            attempts=checks.attempts,
+            retry_below=checks.retry_below,
+            aligner=checks.aligner,
+        ),
+        Listen(
+            seed=recipe.seed,
+            asr_fraction=checks.asr_fraction,
+            aligner=checks.aligner,
+            recognizer=checks.recognizer,
+            detector=checks.detector,
+            unrecognizable=recipe.bank.unrecognizable,
         ),
     )
 
@@ -96,19 +127,3 @@ def check_bank(bank: VoiceBank, eval_fraction: float) -> None:
                         f"voice bank: no voice speaks '{lang}' as {role} in the {split} split; add "
                         f"one, or set splits.eval_fraction to {'0' if split == EVAL else 'under 1'}"
                     )
-
-
-def check_gates(gates: tuple[Gate, ...]) -> None:
-    """Raise SettingsError for a gate on a measure that nothing here takes."""
-    for gate in gates:
-        if gate.measure in NOT_YET:
-            raise SettingsError(
-                f"gates: no backend of this version measures {gate.measure}, so a gate on it could "
-                f"judge no row; remove it, or gate on one of {list(TAKEN_HERE)}"
-            )
-        if gate.measure not in TAKEN_HERE:
-            raise SettingsError(
-                f"gates: there is no measure '{gate.measure}'; wanted one of {list(TAKEN_HERE)}"
-            )
-        if gate.min is None and gate.max is None:
-            raise SettingsError(f"gates: {gate.measure} needs a min or a max")

@@ -19,6 +19,7 @@ from schemas.columns import (
 from schemas.parquet import iterate, read_table
 from schemas.snapshot import FileEntry, read_verified
 from schemas.store import Store
+from schemas.utterance import ATTEMPT, MEASURE
 
 State = Literal["accepted", "rejected", "failed"]
 SHOWN_TURN: Final = pa.struct(
@@ -27,6 +28,9 @@ SHOWN_TURN: Final = pa.struct(
         field("text", pa.string(), "as the source says it"),
         field("input", pa.string(), "as the source says it"),
         field("spoken_text", pa.string(), "as it would have been said; null if it never was"),
+        field("voice", pa.string(), "id in the bank; empty if it was not spoken"),
+        field("measures", pa.list_(pa.field("item", MEASURE, nullable=False)), "if spoken"),
+        field("attempts", pa.list_(pa.field("item", ATTEMPT, nullable=False)), "if spoken"),
     ]
 )
 OUTCOME: Final = pa.schema(
@@ -111,12 +115,16 @@ def _shown_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
         item["turn"]: item["spoken_text"]
         for item in [*(row.get("questions") or []), *(row.get("answers") or [])]
     }
+    heard = {item["turn"]: item for item in row["utterances"] or []}
     return [
         {
             "role": item["role"],
             "text": item["text"],
             "input": item["input"],
             "spoken_text": spoken.get(turn) or "",
+            "voice": heard.get(turn, {}).get("voice") or "",
+            "measures": heard.get(turn, {}).get("measures") or [],
+            "attempts": heard.get(turn, {}).get("attempts") or [],
         }
         for turn, item in enumerate(row["turns"])
     ]

@@ -21,7 +21,7 @@ from schemas.shard import (
     units_suffix,
 )
 from schemas.unitset import UnitSet
-from schemas.utterance import TAKEN
+from schemas.utterance import TAKEN, Attempt
 
 TURN_COLUMNS = (
     "turn",
@@ -34,6 +34,10 @@ TURN_COLUMNS = (
     "sample_rate_hz",
     "num_samples",
     "audio_provenance",
+    "attempts",
+    "words",
+    "augmentation",
+    "heard_text",
     "measures",
     "codes",
     "durations",
@@ -116,6 +120,7 @@ class Sample:
                             "measures",
                         )
                     },
+                    "augmentation": self._augmentation(turn["turn"]),
                     "duration_s": _duration_s(turn),
                 }
                 for turn in self.turns
@@ -123,6 +128,12 @@ class Sample:
             "num_dropped": len({item["turn"] for item in self.record["dropped"]}),
             "lineage": canonical_json(self.record["lineage"]).decode("ascii"),
         }
+
+    def _augmentation(self, turn: int) -> str:
+        """What KEY.json says of a turn, made here or in the corpus before; empty for nothing."""
+        shown = next(item for item in self.record["turns"] if item["turn"] == turn)
+        applied = shown.get("augmentation")
+        return canonical_json(applied).decode("ascii") if applied else ""
 
 
 def _unit_members(
@@ -254,9 +265,36 @@ def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet | None) -
     shown["measures_not_taken"] = {
         item["name"]: item["status"] for item in turn["measures"] if item["status"] != TAKEN
     }
+    shown |= _heard(turn)
     if turn["codes"] is not None and unit_set is not None:
         shown["units"] = {unit_set.name: {"frames": turn["num_frames"], "units": turn["num_units"]}}
     return shown
+
+
+def _heard(turn: dict[str, Any]) -> dict[str, Any]:
+    """What checks and augmentation leave in KEY.json, where there is any of it."""
+    shown: dict[str, Any] = {}
+    if len(turn["attempts"]) > 1:  # of one alone, the turn's own measures tell all
+        shown["attempts"] = [_attempt(item) for item in turn["attempts"]]
+    if turn["words"]:
+        shown["words"] = [[item["word"], item["start_s"], item["end_s"]] for item in turn["words"]]
+    if turn["augmentation"]:
+        shown["augmentation"] = json.loads(turn["augmentation"])
+    if turn["heard_text"]:
+        shown["heard_text"] = turn["heard_text"]
+    return shown
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    """An attempt without what says nothing."""
+    shown = {name: attempt[name] for name in ("number", "rate", "seed", "score", "kept")}
+    measures = {
+        item["name"]: round(item["value"], 6)
+        for item in attempt["measures"]
+        if item["value"] is not None
+    }
+    texts = {name: attempt[name] for name in ("said", "error") if attempt[name]}
+    return {**shown, **texts, "measures": measures}
 
 
 def _duration_s(turn: dict[str, Any]) -> float:

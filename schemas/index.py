@@ -26,6 +26,7 @@ INDEXED_TURN: Final = pa.struct(
         field("num_frames", pa.int32(), "of the unit set; 0 without units", unit="frames"),
         field("num_units", pa.int32(), "after collapsing; 0 without units", unit="units"),
         field("measures", pa.list_(pa.field("item", MEASURE, nullable=False)), "by name"),
+        field("augmentation", pa.string(), "JSON: what was done to the audio; empty for nothing"),
     ]
 )
 INDEX: Final = pa.schema(

@@ -1,5 +1,6 @@
 """The utterance table: one turn to be spoken per row, and what each step adds to it."""
 
+from collections.abc import Iterable
 from typing import Final, TypedDict
 
 import pyarrow as pa
@@ -31,6 +32,25 @@ UTTERANCE: Final = pa.schema(
         field("provenance", pa.string(), "of audio: human, imported or synthesized"),
     ]
 )
+WORD: Final = pa.struct(
+    [
+        field("word", pa.string(), "as compared: no case, no punctuation"),
+        field("start_s", pa.float64(), "in the audio that ships", unit="s"),
+        field("end_s", pa.float64(), "in the audio that ships", unit="s"),
+    ]
+)
+ATTEMPT: Final = pa.struct(
+    [
+        field("number", pa.int32(), "0 for the first"),
+        field("rate", pa.float64(), "what the voice's rate was multiplied by"),
+        field("seed", pa.int64(), "what the backend was given to draw from"),
+        field("said", pa.string(), "the text if re-spelled; empty for the spoken text"),
+        field("score", pa.float64(), "0 to 1, transforms/attempts.py; 0 for an error"),
+        field("kept", pa.bool_(), "whether this attempt is the one that ships"),
+        field("error", pa.string(), "why it gave no speech; empty if it did"),
+        field("measures", pa.list_(pa.field("item", MEASURE, nullable=False)), "sorted by name"),
+    ]
+)
 VOICE: Final = pa.schema(
     [
         field("voice", pa.string(), "id of the voice in the bank; empty if the source gave audio"),
@@ -45,6 +65,23 @@ SPEECH: Final = pa.schema(
         field("sample_rate_hz", pa.int32(), "of flac", unit="Hz"),
         field("num_samples", pa.int64(), "of flac", unit="samples"),
         field("audio_provenance", pa.string(), "human, imported or synthesized"),
+        field(
+            "attempts",
+            pa.list_(pa.field("item", ATTEMPT, nullable=False)),
+            "in order; empty for audio of the source, and where nothing was checked",
+        ),
+        field(
+            "words",
+            pa.list_(pa.field("item", WORD, nullable=False)),
+            "where each word is, by forced alignment; empty where there is none",
+        ),
+        field("augmentation", pa.string(), "JSON: what was done to the audio; empty for nothing"),
+    ]
+)
+HEARD: Final = pa.schema(
+    [
+        field("heard", pa.list_(pa.field("item", MEASURE, nullable=False)), "sorted by name"),
+        field("heard_text", pa.string(), "what speech recognition heard; empty if not asked"),
     ]
 )
 MEASURES: Final = pa.schema(
@@ -90,6 +127,27 @@ class Measure(TypedDict):
     status: str
 
 
+class Word(TypedDict):
+    """One aligned word and where it is, in seconds."""
+
+    word: str
+    start_s: float
+    end_s: float
+
+
+class Attempt(TypedDict):
+    """One try at saying an utterance: what the ATTEMPT struct holds."""
+
+    number: int
+    rate: float
+    seed: int
+    said: str
+    score: float
+    kept: bool
+    error: str
+    measures: list[Measure]
+
+
 def taken(name: str, value: float) -> Measure:
     """A measure that was taken."""
     return {"name": name, "value": float(value), "status": TAKEN}
@@ -98,3 +156,13 @@ def taken(name: str, value: float) -> Measure:
 def unavailable(name: str) -> Measure:
     """A measure that nothing here can take for this utterance."""
     return {"name": name, "value": None, "status": UNAVAILABLE}
+
+
+def not_sampled(name: str) -> Measure:
+    """A measure that this utterance was not drawn for."""
+    return {"name": name, "value": None, "status": NOT_SAMPLED}
+
+
+def value_of(measures: Iterable[Measure], name: str) -> float | None:
+    """The value of a measure, or None if it was not taken."""
+    return next((item["value"] for item in measures if item["name"] == name), None)

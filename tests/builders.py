@@ -23,12 +23,13 @@ from schemas.conformance import conform, plain
 from schemas.conversation import Conversation, Turn, content_hash, row_id, turn
 from schemas.errors import BackendError, SynthesisError
 from schemas.unitset import UnitSet
-from schemas.utterance import MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
+from schemas.utterance import HEARD, MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
 from tests.chat_server import obedient
 from transforms.ask import Prompts
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
 from transforms.audio import encode_flac
+from transforms.augment import Augment, Effects
 from transforms.backends.chat.protocol import Ask, ChatBackend, Reply, Sampling
 from transforms.backends.tts import Samples, Speech, VoiceSpec
 from transforms.dedup import FindDuplicates
@@ -112,6 +113,9 @@ BANK = VoiceBank(
 )
 
 
+EVERY_EFFECT = Effects(speed=0.4, room=0.4, noise=0.6, telephone=0.3, gain=0.6)
+
+
 def recipe(**changes: Any) -> Recipe:
     """Small settings, the Tone backend; ``seed`` is also the rewrite's."""
     seed = changes.get("seed", 7)
@@ -135,6 +139,7 @@ def recipe(**changes: Any) -> Recipe:
         "unit_roles": ("assistant",),
         "gates": (),
         "min_pairs": 1,
+        "augment": Augment(seed=seed, effects=EVERY_EFFECT),
     }
     return Recipe(**settings | changes)
 
@@ -350,6 +355,11 @@ def utterances(schema: pa.Schema, *rows: Mapping[str, Any]) -> pa.RecordBatch:
         "flac": speech,
         "sample_rate_hz": RATE_HZ,
         "audio_provenance": "synthesized",
+        "attempts": [],
+        "words": [],
+        "augmentation": "",
+        "heard": [],
+        "heard_text": "",
         "measures": [],
         "codes": None,
         "durations": None,
@@ -364,7 +374,7 @@ def utterances(schema: pa.Schema, *rows: Mapping[str, Any]) -> pa.RecordBatch:
         row["flac_sha256"] = hashlib.sha256(row["flac"]).hexdigest()
         row["num_samples"] = soundfile.info(io.BytesIO(row["flac"])).frames
         table.append({name: row[name] for name in schema.names})
-    known = pa.schema([*UTTERANCE, *VOICE, *SPEECH, *MEASURES, *UNITS])
+    known = pa.schema([*UTTERANCE, *VOICE, *SPEECH, *HEARD, *MEASURES, *UNITS])
     assert set(schema.names) <= set(known.names), schema.names
     return pa.RecordBatch.from_pylist(table, schema=schema)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from schemas.columns import field
 from schemas.conversation import CONVERSATION
-from schemas.utterance import MEASURES, UTTERANCE, VOICE, taken
+from schemas.utterance import HEARD, MEASURES, UTTERANCE, VOICE, taken
 from transforms.explode import ExplodeTurns, explode
 from transforms.step import Artifacts, BatchFn, Explode, Step, TableName
 
@@ -64,8 +64,12 @@ class KeepMeasures(Step):
     name: ClassVar[str] = "measure"
     table: ClassVar[TableName] = "utterances"
     reads: ClassVar[pa.Schema] = pa.schema([RECORDED])
-    writes: ClassVar[pa.Schema] = MEASURES
+    writes: ClassVar[pa.Schema] = pa.schema([*MEASURES, HEARD.field("heard_text")])
 
     @contextmanager
     def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
-        yield lambda batch: pa.RecordBatch.from_arrays(batch.columns, schema=MEASURES)
+        def keep(batch: pa.RecordBatch) -> pa.RecordBatch:
+            unheard = pa.array([""] * batch.num_rows, pa.string())  # the record says what was heard
+            return pa.RecordBatch.from_arrays([*batch.columns, unheard], schema=self.writes)
+
+        yield keep

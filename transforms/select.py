@@ -19,7 +19,7 @@ GATHER = Gather(
             *(UTTERANCE.field(name) for name in ("turn", "role", "lang", "text", "spoken_text")),
             *(VOICE.field(name) for name in ("voice", "speaker_id")),
             *(SPEECH.field(name) for name in ("sample_rate_hz", "num_samples", "flac_sha256")),
-            SPEECH.field("audio_provenance"),
+            *(SPEECH.field(name) for name in ("audio_provenance", "attempts")),
             *MEASURES,
             *(UNITS.field(name) for name in ("num_frames", "num_units")),
         ]

@@ -50,6 +50,7 @@ class Step(Node):
 
     writes: ClassVar[pa.Schema]
     memo: ClassVar[bool] = False  # whether its results are kept in the work store
+    replaces: ClassVar[frozenset[str]] = frozenset()  # columns of earlier steps it gives anew
     uses: ClassVar[tuple[str, ...]] = ()  # the fit steps whose artifacts ``open`` receives
     resources: Resources = Resources()
 

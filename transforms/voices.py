@@ -29,6 +29,8 @@ class Voice:
     ``speaker_id`` names the person (or the synthesizer) behind it: voices that are variants of
     one another share it. ``rate`` and ``pitch`` multiply. ``weight`` counts against the other
     candidates of the same role, language and split. ``license`` is an SPDX expression.
+    ``recognizable: false`` says that speech recognition cannot judge it (espeak-ng's English): its
+    alignment and WER are then reported as unavailable.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Voice:
     roles: tuple[Role, ...] = ROLES
     splits: tuple[Split, ...] = SPLITS
     weight: float = 1.0
+    recognizable: bool = True
 
     @property
     def spec(self) -> VoiceSpec:
@@ -60,6 +63,11 @@ class VoiceBank:
     def langs(self) -> tuple[str, ...]:
         """The languages it speaks, sorted."""
         return tuple(sorted({voice.lang for voice in self.voices}))
+
+    @property
+    def unrecognizable(self) -> frozenset[str]:
+        """The ids of the voices that speech recognition cannot judge."""
+        return frozenset(voice.id for voice in self.voices if not voice.recognizable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +153,11 @@ def disjointness(bank: VoiceBank) -> Disjointness:
 
 
 def voice_digest(voice: Voice, backend_identity: Mapping[str, object]) -> str:
-    """SHA-256 of what the sound depends on besides the text: not of ids, weights or splits."""
-    parts = {
+    """SHA-256 of what the sound, and how it is judged, depends on besides the text.
+
+    Not of ids, weights or splits.
+    """
+    parts: dict[str, object] = {
         "backend": voice.backend,
         "name": voice.name,
         "lang": voice.lang,
@@ -154,6 +165,8 @@ def voice_digest(voice: Voice, backend_identity: Mapping[str, object]) -> str:
         "pitch": voice.pitch,
         "identity": backend_identity,
     }
+    if not voice.recognizable:
+        parts["recognizable"] = False
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -196,6 +209,7 @@ def _sentence(lang: LangDisjointness) -> str:
 _KEYS: Final = {f.name: f for f in fields(Voice)}
 _WORDS: Final = ("id", "speaker_id", "gender", "lang", "backend", "name", "license")
 _NUMBERS: Final = ("rate", "pitch", "weight")
+_FLAGS: Final = ("recognizable",)
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"roles": ROLES, "splits": SPLITS}
 
 
@@ -225,6 +239,12 @@ class _Entry:
             raise self.wrong(key, f"a factor from {FACTORS[0]} to {FACTORS[1]}")
         return float(value)
 
+    def flag(self, key: str) -> bool:
+        value = self.values[key]
+        if not isinstance(value, bool):
+            raise self.wrong(key, "true or false")
+        return value
+
     def choices(self, key: str) -> tuple[str, ...]:
         value, allowed = self.values[key], _CHOICES[key]
         chosen = [word for word in allowed if isinstance(value, list) and word in value]
@@ -251,6 +271,7 @@ def _voice(entry: object, number: int, path: Path) -> Voice:
     values: dict[str, object] = {}
     values.update({key: reader.word(key) for key in _WORDS})
     values.update({key: reader.number(key) for key in _NUMBERS if key in entry})
+    values.update({key: reader.flag(key) for key in _FLAGS if key in entry})
     values.update({key: reader.choices(key) for key in _CHOICES if key in entry})
     return Voice(**cast("dict[str, str]", values))  # type: ignore[arg-type]  # read by kind above
 

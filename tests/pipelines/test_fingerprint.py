@@ -9,6 +9,9 @@ import pytest
 from pipelines.fingerprint import fingerprint, pipeline_fingerprint
 from pipelines.graph import Pipeline
 from tests.builders import BANK, Tone, pipeline
+from transforms.augment import Effects
+from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
+from transforms.backends.silero import Silero
 from transforms.select import Gate
 from transforms.step import Node, Resources, Step
 from transforms.text.rules import InputPolicy
@@ -17,7 +20,7 @@ from transforms.voices import VoiceBank
 
 GATE = Gate(measure="duration_s", min=0.1, max=9.0, roles=("user",), langs=("en",))
 NODES = pipeline(gates=(GATE,))
-ARTIFACTS = {"duplicates": "1" * 64, "kmeans": "2" * 64}
+ARTIFACTS = {"duplicates": "1" * 64, "kmeans": "2" * 64, "pace": "3" * 64}
 CHANGED: dict[str, dict[str, list[Any]]] = {
     "duplicates": {"enabled": [False], "scope": ["instruction"], "ignore": [("case",), ()]},
     "dedup": {},
@@ -41,7 +44,23 @@ CHANGED: dict[str, dict[str, list[Any]]] = {
         "backends": [(Tone(salt="other"),)],
         "bank": [VoiceBank(BANK.voices[:-1])],  # and every setting of a voice, below
     },
-    "synthesize": {"sample_rate_hz": [24000]},
+    "synthesize": {
+        "sample_rate_hz": [24000],
+        "seed": [8],
+        "attempts": [2],
+        "retry_below": [0.1],
+        "aligner": [PocketsphinxAligner()],
+    },
+    "listen": {
+        "seed": [8],
+        "asr_fraction": [0.2],
+        "aligner": [PocketsphinxAligner()],
+        "recognizer": [PocketsphinxRecognizer()],
+        "detector": [Silero()],
+        "unrecognizable": [frozenset({"en-asks-low"})],
+    },
+    "pace": {"seed": [8]},
+    "augment": {"seed": [8], "effects": [Effects(noise=0.2)], "roles": [("assistant",)]},
     "measure": {},
     "kmeans": {"seed": [8], "num_clusters": [7], "max_frames": [999], "roles": [("user",)]},
     "units": {"roles": [("user",), ()], "num_clusters": [7]},

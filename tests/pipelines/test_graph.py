@@ -114,7 +114,7 @@ def test_an_artifact_that_no_earlier_fit_makes_is_named() -> None:
     nodes = [node for node in pipeline().nodes if node.name != "kmeans"]
     message = complaint(*nodes)
     assert "units uses the artifact 'kmeans'" in message
-    assert "found ['duplicates']" in message
+    assert "found ['duplicates', 'pace']" in message
 
 
 def test_utterances_are_there_only_after_the_explode() -> None:
@@ -135,10 +135,12 @@ def test_nodes_are_found_by_name() -> None:
         "rewrite",
         "respond",
         "synthesize",
+        "listen",
+        "augment",
         "measure",
         "units",
     ]
-    assert [fit.name for fit in nodes.fits()] == ["duplicates", "kmeans"]
+    assert [fit.name for fit in nodes.fits()] == ["duplicates", "pace", "kmeans"]
     with pytest.raises(SchemaError, match="pipeline instruct_s2s has no node 'shard'"):
         nodes.node("shard")
 

@@ -33,6 +33,9 @@ from tests.builders import (
     spoken_corpus,
 )
 from transforms.backends.flite import Flite
+from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
+from transforms.backends.silero import Silero
+from transforms.checks import Checks
 from transforms.dedup import FindDuplicates
 from transforms.kmeans import FitKmeans
 from transforms.step import BatchFn, Explode, Fit, Step
@@ -116,6 +119,8 @@ def heard_cases(pipeline_name: str) -> dict[str, Case]:
 def case(name: str) -> Case:
     if name in ASKING:
         return asking_cases()[name]
+    if name.endswith("-real"):
+        return real_case(name)
     if name in HEARD:
         return heard_cases(HEARD[name].name)[name]
     if name != "synthesize-flite":
@@ -134,11 +139,36 @@ def case(name: str) -> Case:
 
 
 @cache
+def real_case(name: str) -> Case:
+    """Steps that listen with the real backends, to flite; the best of two attempts is kept."""
+    voices = [voice for voice in load_bank(FAST).voices if voice.lang == "en"]
+    bank = VoiceBank(tuple(voices))
+    try:
+        Flite().check(bank.voices[0].spec)
+    except BackendError as error:
+        pytest.skip(str(error))
+    ears = Checks(
+        aligner=PocketsphinxAligner(),
+        recognizer=PocketsphinxRecognizer(),
+        detector=Silero(),
+        asr_fraction=0.4,
+        attempts=2,
+        retry_below=0.9,
+    )
+    nodes = pipeline(bank=bank, backends=(Flite(),), checks=ears)
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()[:12]), "listen")
+    step = name.removesuffix("-real")
+    return Case(name, nodes.node(step), inputs[step], artifacts)
+
+
+@cache
 def whole_result(name: str) -> pa.RecordBatch:
     return case(name).result(case(name).batch)
 
 
-every_map = pytest.mark.parametrize("name", [*MAPS, *ASKING, *HEARD, "synthesize-flite"])
+every_map = pytest.mark.parametrize(
+    "name", [*MAPS, *ASKING, *HEARD, "synthesize-flite", "synthesize-real", "listen-real"]
+)
 every_fit = pytest.mark.parametrize("name", FITS)
 
 
@@ -225,7 +255,8 @@ def test_law_1_the_output_has_the_declared_schema(name: str) -> None:
 @given(data=st.data())
 def test_law_2_cutting_batches_differently_changes_nothing(name: str, data: st.DataObject) -> None:
     batch = case(name).batch
-    most = 12 if name in ("measure", "synthesize-flite") else batch.num_rows
+    slow = ("measure", "synthesize-flite", "synthesize-real", "listen-real")
+    most = min(12, batch.num_rows) if name in slow else batch.num_rows
     cuts = data.draw(st.lists(st.integers(0, most), max_size=6), label="cuts")
     edges = [0, *sorted(cuts), most]
     with case(name).open() as run:
@@ -285,6 +316,7 @@ def fits() -> list[Any]:
         pytest.param(replace(case("duplicates").node, scope="instruction"), id="instructions"),
         pytest.param(plain, id="kmeans"),
         pytest.param(replace(plain, max_frames=40, num_clusters=3), id="kmeans-capped"),
+        pytest.param(case("pace").node, id="pace"),
     ]
 
 
@@ -324,6 +356,18 @@ OTHER_KMEANS = FitKmeans(seed=8, num_clusters=6, max_frames=1000, roles=("assist
 @pytest.mark.parametrize("changed", [FindDuplicates(enabled=False), OTHER_KMEANS])
 def test_the_fit_law_can_tell_artifacts_apart(changed: Fit) -> None:
     assert fitted(changed) != fitted(case(changed.name).node)
+
+
+def test_the_real_cases_listen_and_try_again() -> None:
+    tried = whole_result("synthesize-real").column("attempts").to_pylist()
+    assert {len(attempts) for attempts in tried} >= {0, 2}  # 0: audio of the source
+    statuses = {
+        (item["name"], item["status"])
+        for row in whole_result("listen-real").column("heard").to_pylist()
+        for item in row
+    }
+    assert {("asr_wer", "taken"), ("asr_wer", "not_sampled"), ("aligned", "taken")} <= statuses
+    assert ("vad_leading_s", "taken") in statuses
 
 
 def test_the_flite_case_speaks_as_flite() -> None:

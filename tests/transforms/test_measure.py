@@ -9,14 +9,20 @@ from hypothesis import strategies as st
 from schemas.utterance import TAKEN, UNAVAILABLE
 from tests.builders import pcm16, run_step, sine, utterances
 from transforms.audio import encode_flac
-from transforms.measure import NOT_YET, TAKEN_HERE, Measured, measures, silences
+from transforms.listen import Listen
+from transforms.measure import NOT_YET, TAKEN_HERE, Measured, measures
+from transforms.pace import FitPace, Pace
+from transforms.sound import SOUND_MEASURES, silences
+
+UNFITTED = FitPace(seed=0).finalize(FitPace(seed=0).merge([]))
 
 
 def measured(
     samples: npt.NDArray[np.int16], text: str = "Hello.", rate: int = 16000
 ) -> dict[str, float]:
     """The measures that were taken, by name."""
-    found = measures(encode_flac(samples, rate), text)
+    row = utterances(Measured.reads, {"flac": encode_flac(samples, rate), "spoken_text": text})
+    found = measures(row.to_pylist()[0], Pace(UNFITTED))
     return {item["name"]: item["value"] for item in found if item["value"] is not None}
 
 
@@ -25,13 +31,16 @@ def quiet(seconds: float, rate: int = 16000) -> npt.NDArray[np.float64]:
 
 
 def test_every_measure_is_there_sorted_and_has_a_value_only_if_taken() -> None:
-    (row,) = run_step(Measured(), utterances(Measured.reads, {}))
+    (heard,) = run_step(Listen(seed=0), utterances(Listen.reads, {}))
+    batch = utterances(Measured.reads, {"heard": heard["heard"]})
+    (row,) = run_step(Measured(), batch, {FitPace.name: UNFITTED})
     names = [item["name"] for item in row["measures"]]
     assert names == sorted([*TAKEN_HERE, *NOT_YET])
     assert {item["status"] for item in row["measures"]} == {TAKEN, UNAVAILABLE}
+    taken = {item["name"] for item in row["measures"] if item["status"] == TAKEN}
+    assert taken == {*SOUND_MEASURES, "loudness_lufs"}  # nobody listened, nothing was fitted
     for item in row["measures"]:
         assert (item["value"] is None) == (item["status"] == UNAVAILABLE)
-        assert (item["status"] == UNAVAILABLE) == (item["name"] in NOT_YET)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100])

@@ -185,6 +185,12 @@ class Flite:
         with _LOCK:
             self._ready(voice)
 
+    def lexicon_paths(self) -> dict[str, Path]:
+        """The files that hold flite's lexicon and its rules. Raises BackendError as ``check``."""
+        with _LOCK:
+            paths = self._engine().paths
+        return {name: paths[name] for name in ("libflite.so.1", "libflite_cmulex.so.1")}
+
     @contextmanager
     def open(self) -> Iterator[Speaker]:
         """Load flite, once per process; voices load when first used. Raises BackendError."""

@@ -16,12 +16,14 @@ class VoiceSpec:
     """What a backend is told about the voice it shall use.
 
     ``rate`` multiplies the speaking rate (1.2 is a fifth faster). ``pitch`` multiplies the pitch.
+    ``seed`` is what a backend that samples draws from; one that does not may ignore it.
     """
 
     name: str  # the backend's own name for the voice
     lang: str
     rate: float = 1.0
     pitch: float = 1.0
+    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""The narrow protocols of what listens to speech: an aligner, a recognizer, a voice detector.
+
+Each backend is a frozen, picklable dataclass; nothing heavy is loaded before ``open``. What
+``open`` gives is a pure function of its arguments, whatever it heard before and from any thread.
+Audio is int16 [N] mono at ``SAMPLE_RATE_HZ``.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.backends.tts import Samples
+
+SAMPLE_RATE_HZ: Final = 16000
+
+
+@dataclass(frozen=True)
+class AlignedWord:
+    """A word, where it is, and how well it fits: mean log likelihood per frame, 0 the best."""
+
+    word: str
+    start_s: float
+    end_s: float
+    fit: float
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The words of a text placed in audio; no words: no path through the audio was found."""
+
+    words: tuple[AlignedWord, ...]
+
+
+class OpenAligner(Protocol):
+    """An opened aligner."""
+
+    def align(self, samples: Samples, words: list[str]) -> Alignment | None:
+        """Place the words. None where a word has no pronunciation, so nothing can be said."""
+
+
+class Aligner(Protocol):
+    """Places the words of a known text in audio."""
+
+    @property
+    def langs(self) -> tuple[str, ...]:
+        """The languages it knows: ISO 639-1 codes."""
+
+    def identity(self) -> Mapping[str, object]:
+        """What its results depend on."""
+
+    def open(self) -> AbstractContextManager[OpenAligner]:
+        """Load the models, once per worker."""
+
+
+class OpenRecognizer(Protocol):
+    """An opened recognizer."""
+
+    def transcribe(self, samples: Samples, lang: str) -> str:
+        """What is heard; empty if nothing is."""
+
+
+class Recognizer(Protocol):
+    """Speech to text."""
+
+    @property
+    def langs(self) -> tuple[str, ...]:
+        """The languages it knows: ISO 639-1 codes."""
+
+    def identity(self) -> Mapping[str, object]:
+        """What its results depend on."""
+
+    def open(self) -> AbstractContextManager[OpenRecognizer]:
+        """Load the models, once per worker."""
+
+
+class OpenVoiceDetector(Protocol):
+    """An opened voice detector."""
+
+    def probabilities(self, samples: Samples) -> npt.NDArray[np.float32]:
+        """The probability of speech [T] in each whole window of 32 ms (512 samples)."""
+
+
+class VoiceDetector(Protocol):
+    """Tells speech from what is not, in any language."""
+
+    def identity(self) -> Mapping[str, object]:
+        """What its results depend on."""
+
+    def open(self) -> AbstractContextManager[OpenVoiceDetector]:
+        """Load the model, once per worker."""
