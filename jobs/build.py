@@ -5,22 +5,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobs.card import render_card
+from jobs.chat_recipe import models_of, read_keys
+from jobs.doctor import quick
 from jobs.jobfile import load_overridden
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
 from jobs.report.data import gather
 from jobs.report.render import render_report
-from jobs.settings import BaseJob
+from jobs.settings import BaseJob, JobSettings
 from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.probe import check_conditional_puts
-from pipelines.request import prepare
+from pipelines.request import Planned, prepare
 from pipelines.task import Job
 from schemas.address import scheme_of
 from schemas.canonical import pretty_json
-from schemas.errors import SettingsError
+from schemas.errors import BackendError, SettingsError
 from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
 
@@ -47,7 +49,14 @@ def build_job(
     job = load_overridden(
         path, changes, source=source, output=output, engine=engine, workers=workers
     )
-    request = request_of(job, path.parent, limit=limit, retry_failed=retry_failed, refit=refit)
+    request = request_of(
+        job,
+        path.parent,
+        limit=limit,
+        retry_failed=retry_failed,
+        refit=refit,
+        keys=read_keys(job) if isinstance(job, JobSettings) else None,
+    )
     with ProgressView(quiet=quiet) as view:
         store = open_store(request.output)
         pointer = read_pointer(store)
@@ -55,6 +64,8 @@ def build_job(
         check_conditional_puts(open_store(request.output))
         planned = prepare(request)
         view.finished()
+        if isinstance(job, JobSettings):
+            _look_first(job, planned, view)
         workers = _workers(job)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
             raise SettingsError(
@@ -72,6 +83,22 @@ def build_job(
             _describe(store, job, result, workers)
             view.finished()
     return job, result, workers
+
+
+def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
+    """The doctor's quick part, before anything is spent.
+
+    Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
+    """
+    if planned.published or not models_of(job):
+        return
+    failed = [item for item in quick(job) if item.state == "failed"]
+    work = open_store(planned.request.work)
+    stored = planned.parent is not None or bool(work.list("replies"))
+    for item in failed if stored else ():
+        listener.note(f"{item.what}: {item.told}; going on with the replies that are stored")
+    if failed and not stored:
+        raise BackendError("\n  ".join(item.line() for item in failed))
 
 
 def _describe(store: Store, job: BaseJob, result: Result, workers: int) -> None:

@@ -11,8 +11,8 @@ from jobs.card_snippets import how_to_read
 from jobs.license import as_code, hub_license, license_words
 from jobs.report.data import Corpus
 from jobs.report.reading import read_sample
-from jobs.report.samples import clipped
 from jobs.report.views import bounds_words
+from jobs.report.words import clipped
 from schemas.snapshot import Manifest, snapshot_path
 from schemas.store import Store
 from schemas.unitset import UnitSet
@@ -119,10 +119,8 @@ def _making(manifest: Manifest, stats: Corpus) -> str:
     scope = f"by {dedup['scope']}" if dedup["enabled"] else "switched off"
     steps = [
         f"**Duplicates** are left out ({scope}).",
-        f"**Rewriting** turns instructions into spoken style (`{settings['rewrite']['backend']}`; "
-        f"filler words in a share of {settings['rewrite']['filler_rate']:g}).",
-        f"**Answers** are made fit for speech (`{settings['respond']['backend']}`): markup is "
-        "taken out, numbers and symbols are written as words, long answers are cut at sentences.",
+        _rewriting(settings),
+        _answering(settings),
         "**What cannot be said** (code, tables, addresses, formulas, overlong text) is rejected.",
         f"**Voices** are drawn by weight from a bank, one per speaker of a sample ({backends}).",
         f"**Gates** judge each pair on its measured audio: {gates}. "
@@ -130,6 +128,41 @@ def _making(manifest: Manifest, stats: Corpus) -> str:
     ]
     text = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
     return f"{text}\n\nAll settings are in `{snapshot_path(manifest['version'])}`."
+
+
+def _rewriting(settings: dict[str, Any]) -> str:
+    rewrite = settings["rewrite"]
+    if rewrite["backend"] == "chat":
+        kept = ", ".join(rewrite["chat"]["keep"]) or "nothing"
+        return (
+            f"**Rewriting** turns instructions into spoken style by {_model(settings, 'rewrite')}; "
+            f"each reply is checked (kept must be: {kept}) and asked for again up to "
+            f"{rewrite['chat']['max_asks'] - 1} times."
+        )
+    return (
+        f"**Rewriting** turns instructions into spoken style (`{rewrite['backend']}`; filler words "
+        f"in a share of {rewrite['filler_rate']:g})."
+    )
+
+
+def _answering(settings: dict[str, Any]) -> str:
+    respond = settings["respond"]
+    if respond["backend"] == "chat":
+        shown = "shown" if respond["chat"]["reference"] == "show" else "not shown"
+        return (
+            f"**Answers** are written by {_model(settings, 'respond')}, which was {shown} the "
+            "source's own; its license may bind what is made with them. The raw replies are in "
+            "`inputs/`."
+        )
+    return (
+        f"**Answers** are made fit for speech (`{respond['backend']}`): markup is taken out, "
+        "numbers and symbols are written as words, long answers are cut at sentences."
+    )
+
+
+def _model(settings: dict[str, Any], step: str) -> str:
+    model = settings["models"][settings[step]["chat"]["model"]]
+    return f"{as_code(model['model'])} (temperature {model['temperature']:g})"
 
 
 def _voices(stats: Corpus) -> str:

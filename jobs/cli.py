@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, verify, clean, inspect, replay."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay."""
 
 import argparse
 import json
@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   voxmill build examples/instruct_s2s.yaml --output corpus
   voxmill build JOB.yaml --output corpus --input rows.json --set source.adapter=alpaca
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
+  voxmill doctor JOB.yaml
   voxmill inspect corpus
   voxmill verify corpus
   voxmill clean corpus --dry-run
@@ -103,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     _job_options(plan)
     plan.set_defaults(command=_plan)
 
+    doctor = commands.add_parser("doctor", help="try every backend, voice, endpoint and store")
+    _job_options(doctor)
+    doctor.set_defaults(command=_doctor)
+
     verify = commands.add_parser("verify", help="check every byte of a snapshot")
     _corpus_options(verify)
     verify.add_argument(
@@ -116,7 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="a snapshot, or one sample, for eyes and ears")
     _corpus_options(inspect)
     inspect.add_argument("key", nargs="?", help="a sample's key, or how it begins")
-    inspect.add_argument("--save-to", type=Path, metavar="DIR", help="write its members there")
+    inspect.add_argument("--save-to", type=Path, metavar="DIR", help="write its files there")
+    inspect.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     inspect.set_defaults(command=_inspect)
 
     clean = commands.add_parser("clean", help="remove what no snapshot names and no build needs")
@@ -140,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
 
     replay = commands.add_parser("replay", help="rebuild one sample and compare its bytes")
     _corpus_options(replay)
-    replay.add_argument("key", help="a sample's key")
+    replay.add_argument("key", help="a row's key, or how it begins")
+    replay.add_argument("--save-to", type=Path, metavar="DIR", help="write both versions there")
+    replay.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     replay.set_defaults(command=_replay)
     return parser
 
@@ -234,6 +242,17 @@ def _plan(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    from jobs.doctor import as_json, doctor
+
+    findings = doctor(options.job, options.changes, source=options.input, output=options.output)
+    stream = sys.stderr if options.json else sys.stdout
+    stream.write("".join(f"{item.line()}\n" for item in findings))
+    if options.json:
+        print(json.dumps(as_json(findings)))
+    return EXIT_USAGE if any(item.state == "failed" for item in findings) else EXIT_OK
+
+
 def _verify(options: argparse.Namespace) -> int:
     from pipelines.damage import all_damage
 
@@ -283,21 +302,22 @@ def _inspect(options: argparse.Namespace) -> int:
     from jobs.inspect import inspect
 
     place = corpus_address(options.uri, options.store)
-    print(inspect(place, options.key, version=options.version, save_to=options.save_to))
+    found = inspect(place, options.key, version=options.version, save_to=options.save_to)
+    print(json.dumps(found.value) if options.json else found.text)
     return EXIT_OK
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from jobs.recipe import pipeline_from
-    from pipelines.replay import replay
+    from jobs.replay import replay_row
 
-    store, manifest = _corpus(options)
-    result = replay(store, manifest, pipeline_from(manifest["settings"]), options.key)
-    for name in result.members:
-        print(f"{'differs' if name in result.differing else 'equal  '}  {result.key}.{name}")
-    for name, (there, here) in result.environment.items():
-        print(f"environment: {name} was {there}, here it is {here}")
-    return EXIT_GATE if result.differing else EXIT_OK
+    place = corpus_address(options.uri, options.store)
+    try:
+        report = replay_row(place, options.key, version=options.version, save_to=options.save_to)
+    except DamageError as error:  # as for verify: the corpus does not hold what it should
+        sys.stderr.write(f"voxmill: error: {error}\n")
+        return EXIT_GATE
+    print(json.dumps(report.value) if options.json else report.text)
+    return EXIT_OK if report.equal else EXIT_GATE
 
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:

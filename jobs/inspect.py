@@ -4,26 +4,37 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from jobs.find_row import find_row
+from jobs.inspect_words import gates_of, origin_lines, turn_lines
 from jobs.report.reading import IndexRow, index_rows, outcome_rows, read_sample
 from jobs.report.render import duration
-from jobs.report.samples import measure_words, reason_words
-from jobs.report.waveform import blocks, loudest
+from jobs.report.waveform import loudest
+from jobs.saving import save_files
 from pipelines.outcome import Outcome
-from schemas.errors import DamageError, SettingsError
-from schemas.shard import flac_suffix, read_npy, units_suffix
+from schemas.canonical import pretty_json
+from schemas.errors import SettingsError
+from schemas.shard import flac_suffix
 from schemas.snapshot import Manifest, chosen_snapshot
 from schemas.store import Store, StoreAddress, open_store
 from transforms.audio import decode_flac
 
 FIRST_KEYS: Final = 10
-COLUMNS: Final = 72  # of a waveform
-UNITS: Final = 24
-NEAREST: Final = 3
 # C0 and C1 except the newline, and what turns the direction of text
-CONTROLS: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROLS: Final = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What there is to know: as text for a terminal, and as the value of ``--json``."""
+
+    text: str
+    value: dict[str, Any]
 
 
 def inspect(
@@ -32,26 +43,39 @@ def inspect(
     *,
     version: int | None = None,
     save_to: Path | None = None,
-) -> str:
-    """What there is to know of a snapshot, or of the row ``key``, as text for a terminal.
+) -> Inspected:
+    """A snapshot, or the row ``key`` of it: see ``find_row`` for what a key may be.
 
-    ``key`` is an id, the unique beginning of one, or the row's own id in its source. ``save_to`` is
-    a folder for an accepted row's files. Raises SettingsError for what is not there, DamageError.
+    ``save_to`` is a folder for an accepted row's files, or for the outcome of another. Raises
+    SettingsError for what is not there, DamageError.
     """
     store = open_store(uri)
     manifest = chosen_snapshot(store, version)
     if key is None:
-        return _terminal(_overview(store, manifest))
-    state, name = _find(store, manifest, key)
-    if state == "accepted":
-        (row,) = (row for row in index_rows(store, manifest) if row["key"] == name)
-        return _terminal(_sample(store, manifest, row, save_to))
-    entry = manifest["rejected"] if state == "rejected" else manifest["failed"]
-    (outcome,) = (row for row in outcome_rows(store, entry) if row["id"] == name)
-    return _terminal(_outcome(outcome))
+        if save_to is not None:
+            raise SettingsError(
+                f"--save-to {save_to}: wanted a KEY with it; `voxmill inspect {store.uri}` lists "
+                "the first keys"
+            )
+        found = _overview(store, manifest)
+    else:
+        state, name = find_row(store, manifest, key)
+        if state == "accepted":
+            (row,) = (row for row in index_rows(store, manifest) if row["key"] == name)
+            found = _sample(store, manifest, row, save_to)
+        else:
+            entry = manifest["rejected"] if state == "rejected" else manifest["failed"]
+            (outcome,) = (row for row in outcome_rows(store, entry) if row["id"] == name)
+            found = _outcome(store, manifest, outcome, save_to)
+    return Inspected(terminal(found.text), found.value)
 
 
-def _overview(store: Store, manifest: Manifest) -> str:
+def terminal(text: str) -> str:
+    """Without control characters, which could drive the terminal: shown as escapes instead."""
+    return CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def _overview(store: Store, manifest: Manifest) -> Inspected:
     counts = manifest["counts"]
     lines = [
         f"{manifest['settings']['name']} v{manifest['version']}, pipeline {manifest['pipeline']}",
@@ -60,125 +84,89 @@ def _overview(store: Store, manifest: Manifest) -> str:
         f"rows      {counts['rows']:,}: {counts['accepted']:,} accepted, "
         f"{counts['rejected']:,} rejected, {counts['failed']:,} failed",
     ]
+    splits = {}
     for split in sorted({shard["split"] for shard in manifest["shards"]}, reverse=True):
         shards = [shard for shard in manifest["shards"] if shard["split"] == split]
         samples = sum(shard["samples"] for shard in shards)
         seconds = sum(shard["seconds"] for shard in shards)
+        splits[split] = {"samples": samples, "seconds": seconds, "shards": len(shards)}
         lines.append(f"{split:<9} {samples:,} samples, {duration(seconds)}, {len(shards)} shards")
-    units = ", ".join(str(item["name"]) for item in manifest["unit_sets"])
-    lines += [f"units     {units or 'none'}", "", f"first {FIRST_KEYS} keys"]
-    for row in itertools.islice(index_rows(store, manifest, ["key", "lang", "turns"]), FIRST_KEYS):
+    units = [str(item["name"]) for item in manifest["unit_sets"]]
+    lines.append(f"units     {', '.join(units) or 'none'}")
+    lines.append(f"listen    {store.uri}/report/index.html")
+    keys: list[str] = []
+    rows = index_rows(store, manifest, ["key", "lang", "turns"])
+    for row in itertools.islice(rows, FIRST_KEYS):
+        lines += ["", f"first {FIRST_KEYS} keys"] if not keys else []
+        keys.append(row["key"])
         asked = row["turns"][0]["spoken_text"] if row["turns"] else ""
         lines.append(f"  {row['key']}  {row['lang']}  {_cut(asked)}")
-    return "\n".join(lines)
+    for state in ("rejected", "failed"):
+        shown = list(itertools.islice(outcome_rows(store, manifest[state]), 3))
+        lines += ["", f"first {state} rows"] if shown else []
+        lines += [f"  {row['id']}  {row['lang'] or '??'}  {_why(row)}" for row in shown]
+    value = {
+        "name": manifest["settings"]["name"],
+        "version": manifest["version"],
+        "parent": manifest["parent"],
+        "identity": manifest["identity"],
+        "pipeline": manifest["pipeline"],
+        **counts,
+        "splits": splits,
+        "units": units,
+        "first_keys": keys,
+    }
+    return Inspected("\n".join(lines), value)
 
 
-def _find(store: Store, manifest: Manifest, key: str) -> tuple[str, str]:
-    """The state and the id of the one row that ``key`` means."""
-    exact: list[tuple[str, str]] = []
-    begins: list[tuple[str, str]] = []
-    by_source: list[tuple[str, str]] = []
-    near: list[tuple[int, str, str]] = []
-    for state, name, source_id in _names(store, manifest):
-        if name == key:
-            exact.append((state, name))
-        if name.startswith(key):
-            begins = [*begins[: NEAREST + 1], (state, name)]
-        if source_id and source_id == key:
-            by_source = [*by_source[: NEAREST + 1], (state, name)]
-        near = sorted([*near, (-_likeness(key, name), name, state)])[:NEAREST]
-    for found in (exact, begins, by_source):
-        if len(found) == 1:
-            return found[0]
-        if found:
-            some = ", ".join(name for _, name in found[:NEAREST])
-            raise SettingsError(f"'{key}' could be several rows ({some}, ...); give more of the id")
-    hint = ", ".join(f"{name} ({state})" for _, name, state in near) or "none, it has no rows"
-    raise SettingsError(
-        f"{store.uri} v{manifest['version']} has no row '{key}'; the nearest: {hint}. "
-        f"`voxmill inspect {store.uri}` lists the first keys"
-    )
-
-
-def _names(store: Store, manifest: Manifest) -> "itertools.chain[tuple[str, str, str]]":
-    accepted = (
-        ("accepted", row["key"], row["source_id"])
-        for row in index_rows(store, manifest, ["key", "source_id"])
-    )
-    others = (
-        (state, row["id"], row["source_id"])
-        for state, entry in (("rejected", manifest["rejected"]), ("failed", manifest["failed"]))
-        for row in outcome_rows(store, entry, ["id", "source_id"])
-    )
-    return itertools.chain(accepted, others)
-
-
-def _likeness(one: str, other: str) -> int:
-    """Characters that the two share at their beginning and at their end."""
-    pairs = (zip(one, other, strict=False), zip(one[::-1], other[::-1], strict=False))
-    return sum(len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], p))) for p in pairs)
-
-
-def _sample(store: Store, manifest: Manifest, row: IndexRow, save_to: Path | None) -> str:
+def _sample(store: Store, manifest: Manifest, row: IndexRow, save_to: Path | None) -> Inspected:
     members = read_sample(store, row)
     record = json.loads(members["json"])
     lines = [
         f"{row['key']}: accepted, {row['split']}, {row['lang']}, {duration(row['duration_s'])}",
         f"shards/{row['shard']} at {row['offset']:,}, {row['length']:,} bytes, crc32c holds",
+        *origin_lines(store, manifest, row["key"]),
         "",
         *(f"  {row['key']}.{suffix}  {len(data):,} bytes" for suffix, data in members.items()),
     ]
-    sounds = {
-        turn["turn"]: decode_flac(members[flac_suffix(turn["turn"], turn["role"])])[0]
-        for turn in row["turns"]
+    files = {
+        turn["turn"]: members[flac_suffix(turn["turn"], turn["role"])] for turn in row["turns"]
     }
+    sounds = {turn: decode_flac(data)[0] for turn, data in files.items()}
     full_scale = max(map(loudest, sounds.values()), default=1)
-    inputs = {turn["turn"]: turn.get("input", "") for turn in record["turns"]}
+    records = {turn["turn"]: turn for turn in record["turns"]}
+    gates = gates_of(manifest)
     for turn in row["turns"]:
-        said = {**turn, "input": inputs[turn["turn"]]}
-        lines += ["", *_texts(turn["turn"], said)]
-        lines.append(
-            f"  voice   {turn['voice'] or 'of the source'} ({turn['speaker_id'] or 'unknown'}), "
-            f"{turn['duration_s']:.3f} s"
-        )
-        lines.append(f"  wave    {blocks(sounds[turn['turn']], COLUMNS, full_scale)}")
-        lines.append("  measure " + ", ".join(map(" ".join, measure_words(turn["measures"]))))
-        lines += _units(manifest, members, turn)
-    lines += [f"left out: {reason_words(item)}" for item in record["dropped"]]
+        said = {**turn, "input": records[turn["turn"]].get("input", ""), "lang": row["lang"]}
+        sound = (sounds[turn["turn"]], full_scale)
+        lines += ["", *turn_lines(said, records[turn["turn"]], sound, members, manifest, gates)]
+    lines += [f"left out: {_reason(item)}" for item in record["dropped"]]
+    made = ", ".join(f"{step} {digest}" for step, digest in record["lineage"].items())
+    lines += ["", f"made by {made}"]
     lines += ["", "KEY.json", json.dumps(record, ensure_ascii=False, indent=2)]
-    if save_to is not None:
-        lines += ["", *_saved(str(row["key"]), members, save_to)]
-    return "\n".join(lines)
+    saved = _saved(row["key"], members, save_to)
+    place = {name: row[name] for name in ("key", "shard", "offset", "length", "crc32c")}
+    sizes = {suffix: len(data) for suffix, data in members.items()}
+    value = {"state": "accepted", **place, "members": sizes, "record": record, "saved": saved}
+    return Inspected("\n".join([*lines, *_saved_lines(saved)]), value)
 
 
-def _units(manifest: Manifest, members: Mapping[str, bytes], turn: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for value in manifest["unit_sets"]:
-        suffix = units_suffix(turn["turn"], turn["role"], str(value["name"]))
-        if suffix in members:
-            codes = read_npy(members[suffix])[0].tolist()
-            more = " ..." if len(codes) > UNITS else ""
-            head = " ".join(map(str, codes[:UNITS]))
-            lines.append(f"  units   {value['name']}, {len(codes)}: {head}{more}")
-    return lines
+def _saved(key: str, members: Mapping[str, bytes], folder: Path | None) -> list[str]:
+    if folder is None:
+        return []
+    files = {f"{key}.{suffix}": data for suffix, data in members.items()}
+    return [str(path) for path in save_files(folder, files)]
 
 
-def _saved(key: str, members: Mapping[str, bytes], folder: Path) -> list[str]:
-    files = {folder / f"{key}.{suffix}": data for suffix, data in members.items()}
-    if any(path.parent != folder for path in files):
-        raise DamageError(f"sample {key}: {list(members)} are not all file names; nothing is saved")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, data in files.items():
-            path.write_bytes(data)
-    except OSError as error:
-        raise SettingsError(f"cannot save to {folder}: {error.strerror}; give another") from error
-    return [f"saved {path}" for path in files]
+def _saved_lines(saved: list[str]) -> list[str]:
+    return ["", *(f"saved {path}" for path in saved)] if saved else []
 
 
-def _outcome(row: Outcome) -> str:
-    origin = f"{row['origin']}" + (f", its id there {row['source_id']}" if row["source_id"] else "")
-    lines = [f"{row['id']}: {row['state']}, {row['lang'] or 'language unknown'}", f"from {origin}"]
+def _outcome(store: Store, manifest: Manifest, row: Outcome, save_to: Path | None) -> Inspected:
+    lines = [
+        f"{row['id']}: {row['state']}, {row['lang'] or 'language unknown'}",
+        *origin_lines(store, manifest, row["id"], row["origin"], row["source_id"]),
+    ]
     error = row["error"]
     if error is not None:
         lines += [
@@ -187,28 +175,32 @@ def _outcome(row: Outcome) -> str:
             if error["retryable"]
             else "it would fail again: correct the row in the source",
         ]
-    lines += list(dict.fromkeys(f"rejected: {reason_words(item)}" for item in row["reasons"]))
+    lines += list(dict.fromkeys(f"rejected: {_reason(item)}" for item in row["reasons"]))
+    gates = gates_of(manifest)
     for number, turn in enumerate(row["turns"]):
-        lines += ["", *_texts(number, turn)]
-    return "\n".join(lines)
+        said = {**turn, "turn": number, "lang": row["lang"]}
+        lines += ["", *turn_lines(said, {}, None, {}, manifest, gates)]
+    if row["spoken"]:
+        again = f"voxmill replay {store.uri} {row['id']} --save-to DIR"
+        lines += ["", f"it was spoken before it was rejected; hear it with `{again}`"]
+    saved = _saved(row["id"], {f"{row['state']}.json": pretty_json(row)}, save_to)
+    return Inspected("\n".join([*lines, *_saved_lines(saved)]), {**row, "saved": saved})
 
 
-def _texts(number: int, turn: Mapping[str, Any]) -> list[str]:
-    lines = [f"turn {number}, {turn['role']}", f"  text    {_indented(turn['text'])}"]
-    lines += [f"  input   {_indented(turn['input'])}"] if turn["input"] else []
-    spoken = turn["spoken_text"]
-    return [*lines, f"  spoken  {_indented(spoken) if spoken else '(it never got that far)'}"]
+def _reason(item: Mapping[str, Any]) -> str:
+    """A reason in full: turn, step, code, detail."""
+    where = f"turn {item['turn']}, " if item["turn"] >= 0 else ""
+    detail = f": {item['detail']}" if item["detail"] else ""
+    return f"{where}{item['step']}, {item['code']}{detail}"
 
 
-def _indented(text: str) -> str:
-    return text.replace("\n", "\n          ")
+def _why(row: Outcome) -> str:
+    error = row["error"]
+    if error is not None:
+        return f"{error['error_class']}: {_cut(error['message'])}"
+    return _cut("; ".join(dict.fromkeys(_reason(item) for item in row["reasons"])), 90)
 
 
 def _cut(text: str, most: int = 60) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= most else flat[: most - 1] + "…"
-
-
-def _terminal(text: str) -> str:
-    """Without control characters, which could drive the terminal: shown as escapes instead."""
-    return CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)

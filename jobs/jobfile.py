@@ -149,6 +149,8 @@ def _known_keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[st
     for part in place:
         if isinstance(part, int):
             continue
+        if part not in model.model_fields:
+            continue  # a name that the job itself gives, such as a model's
         annotation = model.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
         inner = [

@@ -5,6 +5,8 @@ from typing import Any
 
 from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
+from jobs.settings import JobSettings
+from jobs.spending import estimate_figures, estimate_lines
 from pipelines.preview import Preview, preview
 from pipelines.request import state_of
 from transforms.step import Fit, Step
@@ -33,7 +35,11 @@ def plan_text(
         "speech_hours_guess": round(seen.speech_s / 3600, 3),
         "shard_mb_guess": round(seen.shard_bytes / 1e6, 1),
     }
-    return "\n".join([*_graph(seen), *_reuse(seen), ""]), figures
+    asks: list[str] = []
+    if isinstance(job, JobSettings):
+        figures["asks_guess"] = estimate_figures(job, seen.asks)
+        asks = estimate_lines(job, seen.asks)
+    return "\n".join([*_graph(seen), *_reuse(seen), *asks, ""]), figures
 
 
 def _graph(seen: Preview) -> list[str]:

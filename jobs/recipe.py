@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.check_settings import augment_of, checks_of
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
@@ -15,10 +16,12 @@ from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
 from schemas.errors import SettingsError
+from transforms.ask_respond import AskRespond
+from transforms.ask_rewrite import AskRewrite
 from transforms.backends.espeak import Espeak
 from transforms.backends.flite import Flite
 from transforms.backends.tts import SpeechBackend
-from transforms.dedup import FindDuplicates
+from transforms.dedup import FindDuplicates, Near
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import Gate
@@ -35,26 +38,25 @@ HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
 
 
 def pipeline_of(
-    job: JobSettings, bank: VoiceBank, backends: tuple[SpeechBackend, ...] = BACKENDS
+    job: JobSettings,
+    bank: VoiceBank,
+    backends: tuple[SpeechBackend, ...] = BACKENDS,
+    keys: Keys | None = None,
 ) -> Pipeline:
     """The pipeline of a job. Raises SettingsError or BackendError, with the cure."""
     check_voices(bank, backends)
-    rewrite, respond = job.rewrite, job.respond
     return instruct_s2s(
         Recipe(
             seed=job.seed,
             duplicates=FindDuplicates(
-                enabled=job.dedup.enabled, scope=job.dedup.scope, ignore=job.dedup.ignore
+                enabled=job.dedup.enabled,
+                scope=job.dedup.scope,
+                ignore=job.dedup.ignore,
+                near=None if job.dedup.near is None else Near(**job.dedup.near.model_dump()),
             ),
             eval_fraction=job.splits.eval_fraction,
-            rewrite=Rewrite(
-                seed=job.seed,
-                input_policy=InputPolicy(rewrite.input_policy),
-                max_input_chars=rewrite.max_input_chars.pairs(),
-                max_chars=rewrite.max_chars.pairs(),
-                filler_rate=rewrite.filler_rate,
-            ),
-            respond=Respond(max_chars=respond.max_chars.pairs()),
+            rewrite=_rewrite(job, keys or {}),
+            respond=_respond(job, keys or {}),
             limits=Limits(**job.speakable.model_dump()),
             bank=bank,
             backends=backends,
@@ -67,6 +69,25 @@ def pipeline_of(
             min_pairs=job.min_pairs,
         )
     )
+
+
+def _rewrite(job: JobSettings, keys: Keys) -> Rewrite | AskRewrite:
+    rewrite = job.rewrite
+    if rewrite.backend == "chat":
+        return ask_rewrite(job, keys)
+    return Rewrite(
+        seed=job.seed,
+        input_policy=InputPolicy(rewrite.input_policy),
+        max_input_chars=rewrite.max_input_chars.pairs(),
+        max_chars=rewrite.max_chars.pairs(),
+        filler_rate=rewrite.filler_rate,
+    )
+
+
+def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond:
+    if job.respond.backend == "chat":
+        return ask_respond(job, keys)
+    return Respond(max_chars=job.respond.max_chars.pairs())
 
 
 def check_voices(bank: VoiceBank, backends: tuple[SpeechBackend, ...]) -> None:
@@ -89,6 +110,7 @@ def request_of(
     retry_failed: bool = False,
     refit: bool = False,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
+    keys: Keys | None = None,
 ) -> Request:
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
     if isinstance(job, RetokenizeJob | CheckJob):
@@ -97,6 +119,7 @@ def request_of(
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
+    told = with_prompts(job, folder)
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
     if job.output.work is not None:
@@ -110,11 +133,11 @@ def request_of(
         options=store_address(job.source.path, job.source.store).options,
     )
     return Request(
-        pipeline=pipeline_of(job, bank, backends),
+        pipeline=pipeline_of(told, bank, backends, keys),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
-        settings=manifest_settings(job, bank),
+        settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
         limits=job.limits.model_dump(),
@@ -129,6 +152,7 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "store"):
         settings["source"].pop(name)
+    settings["models"] = without_addresses(settings["models"])
     settings["voices"] = [asdict(voice) for voice in bank.voices]
     return settings
 

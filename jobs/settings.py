@@ -1,14 +1,22 @@
 """What a job may say: one validated model, a section each. jobs/jobfile.py reads it from YAML."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Role = Literal["user", "assistant"]
+
+
+def _unless_off(value: object) -> object:
+    """``off`` as YAML reads it, or as a text; ``on`` is the defaults."""
+    if value is False or value == "off":
+        return None
+    return {} if value is True or value == "on" else value
 
 
 class _Model(BaseModel):
@@ -60,10 +68,19 @@ class Output(_Model):
     same_lineage: bool = False  # accept a source that shares almost no row with the corpus
 
 
+class Near(_Model):
+    """Near duplicates: the share of shingles from which on two rows are one."""
+
+    threshold: Annotated[float, Field(ge=0.3, lt=1.0)] = 0.8
+    num_perm: Annotated[int, Field(ge=16, le=1024)] = 256
+    shingle: Annotated[int, Field(ge=1, le=20)] = 3
+
+
 class Dedup(_Model):
-    """Exact duplicates after normalization."""
+    """Exact duplicates after normalization; near ones too, unless ``near`` is off."""
 
     enabled: bool = True
+    near: Annotated[Near | None, BeforeValidator(_unless_off)] = None
     scope: Literal["conversation", "instruction"] = "conversation"
     ignore: tuple[Literal["case", "punctuation", "spacing"], ...] = (
         "case",
@@ -71,11 +88,18 @@ class Dedup(_Model):
         "spacing",
     )
 
+    @model_validator(mode="after")
+    def _near_needs_dedup(self) -> Self:
+        if self.near is not None and not self.enabled:
+            raise ValueError("near is on while enabled is false; set near: off, or enabled: true")
+        return self
+
 
 class Rewrite(_Model):
     """Instructions to spoken style. Lengths in characters."""
 
-    backend: Literal["rules"] = "rules"
+    backend: Literal["rules", "chat"] = "rules"
+    chat: RewriteChat | None = None
     input_policy: Literal["merge", "reject", "ignore"] = "merge"
     max_input_chars: PerLang = PerLang(default=200, zh=70)  # type: ignore[call-arg]
     max_chars: PerLang = PerLang(default=400, zh=130)  # type: ignore[call-arg]
@@ -85,7 +109,8 @@ class Rewrite(_Model):
 class Respond(_Model):
     """Answers to speech. Lengths in characters."""
 
-    backend: Literal["rules"] = "rules"
+    backend: Literal["rules", "chat"] = "rules"
+    chat: RespondChat | None = None
     max_chars: PerLang = PerLang(default=260, zh=90)  # type: ignore[call-arg]
 
 
@@ -168,6 +193,7 @@ class JobSettings(BaseJob):
     source: Source
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
+    models: dict[str, ModelSettings] = {}
     rewrite: Rewrite = Rewrite()
     respond: Respond = Respond()
     speakable: Speakable = Speakable()

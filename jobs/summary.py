@@ -6,7 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jobs.settings import BaseJob
+from jobs.settings import BaseJob, JobSettings
+from jobs.spending import spending
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code
 from schemas.snapshot import Manifest, snapshot_path
@@ -42,6 +43,7 @@ def run_record(job: BaseJob, result: Result, workers: int) -> dict[str, Any]:
         "environment": dict(environment()),
         "build_id": result.manifest["build_id"],
         "lost": result.lost,
+        **(spending(job, result) if isinstance(job, JobSettings) else {}),
     }
 
 
@@ -86,6 +88,14 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
         table.add_row(f"  {code}", str(count))
     table.add_section()
     table.add_row("hours of speech", f"{seconds / 3600:.3f}")
+    if result.calls:
+        spent = [
+            result.asked.get(name, 0) for name in ("calls", "prompt_tokens", "completion_tokens")
+        ]
+        table.add_row("model calls of this run", f"{spent[0]} ({spent[1]} + {spent[2]} tokens)")
+        behind = sum(item["calls"] for item in result.calls.values())
+        repairs = sum(item["repairs"] for item in result.calls.values())
+        table.add_row("model calls behind these rows", f"{behind}, {repairs} of them repairs")
     if result.unchanged:
         table.add_row("wall time", f"{result.wall_s:.1f} s (it stood already)")
     else:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.asking import add_spent, asking_steps, node_after
 from pipelines.carry import Carry
 from pipelines.commit import Commit, Lost, claim, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
@@ -25,6 +26,7 @@ from pipelines.plan import PlannedShard, write_plan
 from pipelines.publish import Ending, point_to_latest, publish
 from pipelines.request import Planned, state_of
 from pipelines.task import (
+    AskAhead,
     AssembleShard,
     Exhibit,
     FinishFit,
@@ -41,7 +43,7 @@ from schemas.store import Store, open_store
 from transforms.environment import environment
 
 logger = logging.getLogger(__name__)
-MAX_EXHIBITS = 6
+MAX_EXHIBITS = 12
 
 
 @dataclass
@@ -49,9 +51,10 @@ class Result:
     """What a build did. ``computed`` and ``reused`` are rows by memo step; times in seconds.
 
     ``busy_s`` is what workers spent in a step, summed over workers; ``stage_s`` is wall time.
-    ``exhibits`` are the utterances of a few rows that were spoken and then rejected: id, turn,
-    role, spoken_text, voice, flac, codes, measures. ``lost`` are shards that this run made
-    otherwise than the one that was committed first.
+    ``asked`` are the model calls and tokens of this very run, ``calls`` those behind the rows that
+    it judged, by step. ``exhibits`` are the utterances of a few rows that were spoken and then
+    rejected: id, turn, role, spoken_text, voice, flac, codes, measures.
+    ``lost`` are shards that this run made otherwise than the one that was committed first.
     """
 
     manifest: Manifest
@@ -61,6 +64,8 @@ class Result:
     busy_s: dict[str, float]
     stage_s: dict[str, float]
     wall_s: float
+    asked: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, dict[str, int]] = field(default_factory=dict)
     exhibits: list[dict[str, Any]] = field(default_factory=list)
     carried: int = 0  # rows whose verdict and sample are the parent's, taken as they stand
     lost: list[Lost] = field(default_factory=list)
@@ -78,6 +83,8 @@ class _Run:
     computed: dict[str, int] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
     stage_s: dict[str, float] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, dict[str, int]] = field(default_factory=dict)
     lost: list[Lost] = field(default_factory=list)
 
     @property
@@ -97,6 +104,7 @@ class _Run:
         began = time.monotonic()
         receipts, rows = [], dict[str, int]()
         for receipt in self.engine.run(tasks):
+            add_spent(self.asked, receipt.pop("asked", {}))
             for step, stats in receipt.pop("steps", {}).items():
                 rows[step] = rows.get(step, 0) + stats["rows"]
                 self.computed[step] = self.computed.get(step, 0) + stats["computed"]
@@ -143,6 +151,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         scratch=f"builds/{planned.build_id}-{secrets.token_hex(4)}",
         generation=planned.generation,
         environment=environment(),
+        replies=planned.parent.get("replies") if planned.parent else None,
         carry=carry,
     )
     with holding(output, job.build_id, job.scratch, plan, planned.pins):
@@ -163,6 +172,8 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         busy_s=run.busy_s,
         stage_s=run.stage_s,
         wall_s=time.monotonic() - began,
+        asked=run.asked,
+        calls=run.calls,
         exhibits=exhibits,
         carried=sum(len(ids) for _, ids in run.carried()),
         lost=run.lost,
@@ -200,12 +211,17 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
     for fit in planned.request.pipeline.fits():
         if fit.name in run.artifacts:
             continue
+        _ask_ahead(run, fit.name)
         receipts = _pass(run, fit.name)
         parts = tuple(sorted(str(receipt["part"]) for receipt in receipts))
         finish = FinishFit(state=run.state, fit=fit.name, parts=parts)
         (receipt,) = run.stage(f"fit {fit.name}", [finish], 1)
         run.artifacts[fit.name] = receipt["artifact"]
+    _ask_ahead(run, None)
     receipts = sorted(_pass(run, None), key=lambda receipt: str(receipt["partition"]))
+    for receipt in receipts:
+        for step, spent in receipt.get("calls", {}).items():
+            add_spent(run.calls.setdefault(step, {}), spent)
     run.again = {receipt["partition"]: receipt["again"] for receipt in receipts}
     commits = _assemble(run, output)
     run.listener.stage("publish", 1)
@@ -227,6 +243,26 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
     run.listener.finished()
     run.stage_s["publish"] = time.monotonic() - began
     return manifest
+
+
+def _ask_ahead(run: _Run, until: str | None) -> None:
+    """Ask the models for all partitions, side by side, before those pass one by one."""
+    pipeline, partitions = run.planned.request.pipeline, run.planned.plan.partitions
+    steps = asking_steps(pipeline, until)
+    if not steps or "ask" in run.stage_s or not partitions:
+        return
+    count = min(len(partitions), max(step.chat.processes for step in steps))
+    after = node_after(pipeline, steps[-1].name)
+    tasks = [
+        AskAhead(
+            state=run.state,
+            partitions=partitions[number::count],
+            until=after,
+            fresh_only=until is None,
+        )
+        for number in range(count)
+    ]
+    run.stage("ask", tasks, count)
 
 
 def _pass(run: _Run, until: str | None) -> list[Receipt]:

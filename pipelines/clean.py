@@ -14,6 +14,7 @@ from pipelines import lease, probe
 from pipelines.damage import named_files
 from pipelines.lease import LIVE_S, Lease, leases
 from pipelines.plan import read_plan
+from pipelines.replies import read_listing
 from schemas.errors import ConflictError, DamageError, StoreError
 from schemas.snapshot import Manifest, read_snapshot, versions
 from schemas.store import ObjectMeta, Store, Unfinished
@@ -25,6 +26,8 @@ _OURS: Final = (
     (r"index/[a-z]+-\d{6}-[0-9a-f]{12}\.parquet", "an index that no snapshot names"),
     (r"(rejected|failed)/\1-[0-9a-f]{12}\.parquet", "outcomes that no snapshot names"),
     (r"inputs/p\d{6}-[0-9a-f]{12}\.parquet", "source rows of no published plan"),
+    (r"inputs/p\d{6}-replies-[0-9a-f]{12}\.parquet", "model replies that no snapshot names"),
+    (r"inputs/replies-[0-9a-f]{12}\.json", "a list of model replies that no snapshot names"),
     (r"inputs/plan-[0-9a-f]{12}\.json", "a plan that was never published"),
     (r"artifacts/[a-z_]+-[0-9a-f]{12}", "an artifact that no snapshot names"),
     (rf"{probe.FOLDER}/[0-9a-f]{{16}}", "a probe"),
@@ -129,6 +132,14 @@ def _named(output: Store, manifests: list[Manifest]) -> tuple[set[str], set[str]
     for manifest in manifests:
         keep |= {entry["name"] for entry in named_files(manifest)}
         builds.add(manifest["build_id"])
+        try:
+            keep |= {
+                entry["name"] for entry in read_listing(output, manifest.get("replies")).values()
+            }
+        except (DamageError, StoreError) as error:
+            raise DamageError(
+                f"{error}; what this snapshot names is not known, so nothing is removed"
+            ) from error
         if manifest["plan"]["name"] not in plans:
             plans.add(manifest["plan"]["name"])
             try:

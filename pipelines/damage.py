@@ -9,6 +9,7 @@ from typing import Any
 from pipelines.commit import Commit, read_sha256, sha256_of
 from pipelines.outcome import identity_reasons, read_outcomes
 from pipelines.plan import Partition, read_plan
+from pipelines.replies import read_listing
 from pipelines.together import together
 from schemas.errors import DamageError, StoreError
 from schemas.index import INDEX
@@ -67,7 +68,9 @@ def file_damage(store: Store, manifest: Manifest, *, deep: bool = False) -> Iter
             return Damage(name, "its sha256 is not the manifest's")
         return None
 
-    yield from filter(None, together(store, look, named_files(manifest)))
+    yield from filter(
+        None, together(store, look, [*named_files(manifest), *reply_files(store, manifest)])
+    )
     yield from _commit_damage(store, manifest)
     yield from _pointer_damage(store, manifest)
 
@@ -95,7 +98,16 @@ def named_files(manifest: Manifest) -> list[FileEntry]:
         manifest["failed"],
         manifest["plan"],
         *manifest["artifacts"].values(),
+        *([manifest["replies"]] if "replies" in manifest else []),
     ]
+
+
+def reply_files(store: Store, manifest: Manifest) -> list[FileEntry]:
+    """The files of model replies; none where their listing is damaged, which is said of itself."""
+    try:
+        return list(read_listing(store, manifest.get("replies")).values())
+    except (DamageError, StoreError):
+        return []
 
 
 def all_damage(store: Store, manifest: Manifest, *, deep: bool = True) -> Iterator[Damage]:

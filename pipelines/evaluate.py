@@ -3,8 +3,11 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +17,9 @@ from pipelines.memo import KEY, Memo, row_keys
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
 from schemas.conformance import check_conformance, conform, plain
 from schemas.errors import RowError, SchemaError, VoxmillError
+from transforms.ask import AskFn, AskingStep
+from transforms.backends.chat.desk import Desk, MemoryDesk
+from transforms.backends.chat.office import Office
 from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, Step
 
 logger = logging.getLogger(__name__)
@@ -57,6 +63,7 @@ class Evaluator:
         *,
         generation: int = 0,
         compute: bool = True,
+        desk: Callable[[str], Desk] = lambda partition: MemoryDesk(),
     ) -> None:
         self.pipeline = pipeline
         self.memo = memo
@@ -64,12 +71,18 @@ class Evaluator:
         self.artifacts = artifacts
         self.generation = generation
         self.compute = compute
+        self.desk = desk
         self._open: dict[str, BatchFn] = {}
+        self._asking: dict[str, AskFn] = {}
+        self._office: Office | None = None
+        self._lock = Lock()  # the partitions of an asking task are evaluated by several threads
         self._stack = ExitStack()
 
     def close(self) -> None:
         """Close the opened steps. Nothing is flushed here: what is done is kept already."""
         self._open.clear()
+        self._asking.clear()
+        self._office = None
         self._stack.close()
 
     def evaluate(
@@ -87,24 +100,36 @@ class Evaluator:
                 table = tables[node.table]
                 tables[node.table] = self._step(node, table, partition, watch, stats[node.name])
             elif isinstance(node, Explode):
-                tables[UTTERANCES] = self._explode(node, tables[CONVERSATIONS])
+                tables[UTTERANCES] = self._explode(node, tables[CONVERSATIONS], partition)
             elif isinstance(node, Gather):
                 tables[CONVERSATIONS] = gather(node, tables[CONVERSATIONS], tables[UTTERANCES])
         return tables, stats
 
-    def _batch_fn(self, node: Step | Explode) -> BatchFn:
-        if node.name not in self._open:
-            context = (
-                node.open({name: self.artifacts[name] for name in node.uses})
-                if isinstance(node, Step)
-                else node.open()
-            )
-            self._open[node.name] = self._stack.enter_context(context)
-        return self._open[node.name]
+    def _batch_fn(self, node: Step | Explode, partition: str) -> BatchFn:
+        with self._lock:
+            if isinstance(node, AskingStep):
+                return partial(self._ask_fn(node), desk=self.desk(partition))
+            if node.name not in self._open:
+                context = (
+                    node.open({name: self.artifacts[name] for name in node.uses})
+                    if isinstance(node, Step)
+                    else node.open()
+                )
+                self._open[node.name] = self._stack.enter_context(context)
+            return self._open[node.name]
 
-    def _explode(self, node: Explode, table: pa.Table) -> pa.Table:
+    def _ask_fn(self, step: AskingStep) -> AskFn:
+        """Steps that ask share one office, and with it their models."""
+        if self._office is None:
+            self._office = Office()
+            self._stack.callback(self._office.close)
+        if step.name not in self._asking:
+            self._asking[step.name] = self._stack.enter_context(step.open_asking(self._office))
+        return self._asking[step.name]
+
+    def _explode(self, node: Explode, table: pa.Table, partition: str) -> pa.Table:
         batch = conform_live(node, table)
-        result = self._batch_fn(node)(batch)
+        result = self._batch_fn(node, partition)(batch)
         check_conformance(node.name, "writes", result, node.writes)
         return pa.Table.from_batches([result])
 
@@ -117,7 +142,7 @@ class Evaluator:
         columns = pa.schema(written(step))
         keys = row_keys(batch) if step.memo or watch.poison else [""] * batch.num_rows
         if not step.memo or self.memo is None:
-            results = self._compute(step, batch, keys, watch, stats)
+            results = self._compute(step, batch, keys, partition, watch, stats)
             positions: list[int | None] = list(range(batch.num_rows))
         else:
             kept = plain(pa.schema([KEY, *columns]))
@@ -131,10 +156,16 @@ class Evaluator:
                         step,
                         batch.take(pa.array(chunk)),
                         [keys[row] for row in chunk],
+                        partition,
                         watch,
                         stats,
                     ).add_column(0, KEY.name, pa.array([keys[row] for row in chunk], pa.string()))
-                    self.memo.put(step.name, fingerprint, partition, made)
+                    if isinstance(step, AskingStep):
+                        made = self.memo.put_first(
+                            step.name, fingerprint, partition, made, self.generation
+                        )
+                    else:
+                        self.memo.put(step.name, fingerprint, partition, made)
                     parts.append(made)
             else:
                 stats.missing = sum(key not in found.rows for key in keys)
@@ -146,14 +177,20 @@ class Evaluator:
         return _scatter(table, alive, results, positions, columns, step.name)
 
     def _compute(
-        self, step: Step, batch: pa.RecordBatch, keys: list[str], watch: Watch, stats: StepStats
+        self,
+        step: Step,
+        batch: pa.RecordBatch,
+        keys: list[str],
+        partition: str,
+        watch: Watch,
+        stats: StepStats,
     ) -> pa.Table:
         started = time.perf_counter()
         columns = pa.schema(written(step))
         size = 1 if watch.solo else max(1, step.resources.batch_rows)
         parts = []
         if batch.num_rows:
-            self._batch_fn(step)  # loading is no row's time
+            self._batch_fn(step, partition)  # loading is no row's time
         for start in range(0, batch.num_rows, size):
             piece = batch.slice(start, size)
             names = keys[start : start + size]
@@ -164,28 +201,33 @@ class Evaluator:
                 parts += [
                     self._poisoned(step, columns, poison)
                     if poison
-                    else self._guarded(step, piece.slice(n, 1), columns)
+                    else self._guarded(step, piece.slice(n, 1), columns, partition)
                     for n, poison in enumerate(poisoned)
                 ]
             else:
-                parts.append(self._guarded(step, piece, columns))
+                parts.append(self._guarded(step, piece, columns, partition))
             if step.memo:
                 watch.done(step.name, len(names))
         stats.computed += batch.num_rows
         stats.busy_s += time.perf_counter() - started
         return pa.concat_tables(parts) if parts else plain(columns).empty_table()
 
-    def _guarded(self, step: Step, piece: pa.RecordBatch, columns: pa.Schema) -> pa.Table:
+    def _guarded(
+        self, step: Step, piece: pa.RecordBatch, columns: pa.Schema, partition: str
+    ) -> pa.Table:
         """The step over some rows; where it raises, over each alone, so that one row fails."""
-        run = self._batch_fn(step)
+        run = self._batch_fn(step, partition)
         try:
             result = run(piece)
         except Exception as error:  # a row becomes an error value
             if isinstance(error, VoxmillError) and not isinstance(error, RowError):
                 raise
+            if isinstance(error, CancelledError):  # the office closed: no row's doing
+                raise
             if piece.num_rows > 1:
                 rows = [
-                    self._guarded(step, piece.slice(n, 1), columns) for n in range(piece.num_rows)
+                    self._guarded(step, piece.slice(n, 1), columns, partition)
+                    for n in range(piece.num_rows)
                 ]
                 return pa.concat_tables(rows)
             logger.debug("%s: a row failed", step.name, exc_info=True)
@@ -210,7 +252,8 @@ class Evaluator:
         for item in columns:
             if item.name not in table.column_names:
                 table = table.append_column(item, pa.nulls(table.num_rows, item.type))
-        return _nullable(table.select(columns.names))
+        table = _nullable(table.select(columns.names))
+        return _dated(table, step, self.generation) if isinstance(step, AskingStep) else table
 
     def _poisoned(self, step: Step, columns: pa.Schema, poison: tuple[str, str]) -> pa.Table:
         return _failed(
@@ -290,6 +333,15 @@ def _first_positions(keys: list[str], known: Mapping[str, int]) -> list[int]:
 def _nullable(table: pa.Table) -> pa.Table:
     """Without nullability and metadata: dead rows hold nulls, and packs are compared by type."""
     return pa.Table.from_arrays(table.columns, schema=plain(table.schema))
+
+
+def _dated(table: pa.Table, step: Step, generation: int) -> pa.Table:
+    """The errors that a step wrote itself, with the generation that it does not know."""
+    name = step.name + ERROR_SUFFIX
+    column = table.column(name)
+    errors = [error and {**error, "generation": generation} for error in column.to_pylist()]
+    place = table.column_names.index(name)
+    return table.set_column(place, name, pa.array(errors, column.type))
 
 
 def _failed(step: Step, columns: pa.Schema, error: RowFailure) -> pa.Table:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
 from schemas.errors import SettingsError
+from transforms.ask_respond import AskRespond
+from transforms.ask_rewrite import AskRewrite
 from transforms.augment import Augment
 from transforms.backends import mfcc
 from transforms.backends.tts import SpeechBackend
@@ -42,8 +44,8 @@ class Recipe:
     seed: int
     duplicates: FindDuplicates
     eval_fraction: float
-    rewrite: Rewrite
-    respond: Respond
+    rewrite: Rewrite | AskRewrite
+    respond: Respond | AskRespond
     limits: Limits
     bank: VoiceBank
     backends: tuple[SpeechBackend, ...]

@@ -131,3 +131,22 @@ class Memo:
         name = sha256_hex(canonical_json(keys))[:16]
         folder = self.folder(step, fingerprint, partition)
         self.store.put(f"{folder}/{name}.pack", pack_bytes(table))
+
+    def put_first(
+        self, step: str, fingerprint: str, partition: str, table: pa.Table, generation: int
+    ) -> pa.Table:
+        """Keep new results of a step that another run may end otherwise; what stands is given.
+
+        Replies are committed one by one, so two drivers agree on them; but a request that failed
+        for one of them may have been answered for the other.
+        """
+        name = sha256_hex(canonical_json([table.column("key").to_pylist(), generation]))[:16]
+        path = f"{self.folder(step, fingerprint, partition)}/{name}.pack"
+        if self.store.put_new(path, bytes(pack_bytes(table))):
+            return table
+        try:
+            return unpack(self.store.get(path), f"{self.store.uri}/{path}")
+        except DamageError as error:
+            logger.warning("%s; it is written again", error)
+            self.store.put(path, pack_bytes(table))
+            return table

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipelines.asking import asking_steps
 from pipelines.carry import Standing
 from pipelines.evaluate import Evaluator, conform_live
 from pipelines.increment import carry_of
@@ -17,6 +18,7 @@ from schemas.address import ObjectMeta, Unfinished
 from schemas.canonical import sha256_hex
 from schemas.snapshot import FileEntry, read_verified
 from schemas.store import FileStore, Store, open_store
+from transforms.ask import Estimate
 from transforms.step import Fit
 
 
@@ -101,6 +103,7 @@ class Preview:
     unfitted: tuple[str, ...]
     speech_s: float
     shard_bytes: float
+    asks: dict[str, Estimate]  # by step, for the rows that are to be computed or not known
     carried: int = 0  # rows that stand as they are in the parent
 
 
@@ -136,12 +139,17 @@ def preview(request: Request) -> Preview:
         )
         reused: dict[str, int] = {}
         missing: dict[str, int] = {}
+        asks = {step.name: Estimate() for step in asking_steps(request.pipeline, None)}
         for partition in planned.plan.partitions:
             rows = load_partition(output, partition)
             kept = standing.rows(partition, lambda rows=rows: rows)  # type: ignore[misc]
             carried += len(kept)
             fresh = [key not in kept for key in partition.ids]
-            _, stats = evaluator.evaluate(rows.filter(pa.array(fresh)), partition.name, until)
+            rows = rows.filter(pa.array(fresh, pa.bool_()))
+            for asking in asking_steps(request.pipeline, None):
+                for row in rows.to_pylist():
+                    asks[asking.name] += asking.estimate(row)
+            _, stats = evaluator.evaluate(rows, partition.name, until)
             for name, item in stats.items():
                 reused[name] = reused.get(name, 0) + item.rows - item.missing
                 missing[name] = missing.get(name, 0) + item.missing
@@ -156,9 +164,12 @@ def preview(request: Request) -> Preview:
             behind if found else planned.plan.rows - carried,
         )
         behind += missing.get(step.name, 0)
+    for name, whole in asks.items():
+        left = steps[name].missing + steps[name].unknown
+        asks[name] = whole * (left / max(planned.plan.rows - carried, 1))
     speech_s = sum(partition.seconds for partition in planned.plan.partitions)
     size = speech_s * FLAC_BYTES_PER_S
-    return Preview(planned, steps, tuple(unfitted), speech_s, size, carried)
+    return Preview(planned, steps, tuple(unfitted), speech_s, size, asks, carried)
 
 
 def _fit(planned: Planned, fit: Fit, output: Overlay) -> FileEntry:

@@ -16,6 +16,7 @@ from pipelines.increment import standing_outcomes
 from pipelines.memo import unpack
 from pipelines.outcome import OUTCOME, Outcome, identity_reasons
 from pipelines.plan import write_plan
+from pipelines.replies import write_listing
 from pipelines.request import Planned
 from pipelines.task import Receipt, State
 from schemas.canonical import pretty_json
@@ -128,6 +129,9 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
         "limits": dict(planned.request.limits),
         "checksum": "",
     }
+    replies = {item["partition"]: item["replies"] for item in ending.receipts if "replies" in item}
+    if replies:
+        manifest["replies"] = write_listing(output, replies)
     manifest = _claim(output, sealed(manifest))
     point_to_latest(output, manifest, planned.request.limits)
     return manifest

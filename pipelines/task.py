@@ -5,12 +5,13 @@ store by reference, keeps its results there, and returns counts and paths: never
 """
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from pipelines.asking import Desks, ask_ahead, calls_of
 from pipelines.carry import Carry, ParentShard, Standing
 from pipelines.commit import assemble
 from pipelines.evaluate import Evaluator, StepStats, Tables, Watch, conform_live
@@ -18,6 +19,7 @@ from pipelines.graph import CONVERSATIONS, Pipeline
 from pipelines.memo import Memo, pack_bytes, unpack
 from pipelines.outcome import OUTCOME, not_accepted
 from pipelines.plan import Partition, PlannedShard, load_partition
+from pipelines.replies import publish_replies
 from pipelines.sample import Shipped, samples
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
@@ -29,6 +31,10 @@ from transforms.step import Fit
 
 Receipt: TypeAlias = dict[str, Any]
 MERGED_BYTES = 4_000_000  # of partials that are merged in one go
+EXHIBITED = (
+    *("id", "turn", "role", "spoken_text", "voice", "speaker_id", "flac", "codes", "durations"),
+    *("num_frames", "measures", "attempts", "words", "augmentation", "heard_text"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +48,7 @@ class Job:
     scratch: str  # folder of this run in the work store; two runs of one build share none
     generation: int
     environment: Mapping[str, str]
+    replies: FileEntry | None = None  # the parent's listing of model replies
     carry: Carry | None = None  # what an increment takes from its parent
 
 
@@ -63,6 +70,20 @@ class RunPartition:
     partition: Partition
     until: str | None
     num_partitions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskAhead:
+    """Evaluate many partitions side by side before the node ``until``: the steps that ask models.
+
+    One partition alone keeps a dozen requests in flight, a server wants hundreds. What is asked
+    here stands in the memo when the partitions come one by one.
+    """
+
+    state: State
+    partitions: tuple[Partition, ...]
+    until: str | None
+    fresh_only: bool = False  # not the rows that end as they ended in the parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +113,15 @@ class Exhibit:
     ids: tuple[str, ...]
 
 
-Task: TypeAlias = RunPartition | FinishFit | AssembleShard | Exhibit
+Task: TypeAlias = RunPartition | AskAhead | FinishFit | AssembleShard | Exhibit
+
+
+def counted(stats: Mapping[str, StepStats]) -> dict[str, dict[str, Any]]:
+    """What was done in each step, as a receipt carries it."""
+    return {
+        name: {"rows": item.rows, "computed": item.computed, "busy_s": item.busy_s}
+        for name, item in stats.items()
+    }
 
 
 @dataclass
@@ -103,6 +132,7 @@ class Worker:
     _evaluator: Evaluator | None = field(default=None, repr=False)
     _standing: Standing | None = field(default=None, repr=False)
     _state: State | None = field(default=None, repr=False)
+    _desks: Desks | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         here = environment()
@@ -124,6 +154,10 @@ class Worker:
         evaluator = self._at(task.state)
         if isinstance(task, RunPartition):
             return self._partition(evaluator, task, watch)
+        if isinstance(task, AskAhead):
+            standing = self._rows_standing if task.fresh_only else lambda partition: frozenset()
+            stats = ask_ahead(evaluator, self.output, task.partitions, task.until, watch, standing)
+            return {"steps": counted(stats), "asked": self._asking().take_spent()}
         if isinstance(task, FinishFit):
             return self._finish(task)
         if isinstance(task, AssembleShard):
@@ -156,10 +190,16 @@ class Worker:
                 state.fingerprints,
                 artifacts,
                 generation=self.job.generation,
+                desk=self._asking().desk,
             )
             self._standing = Standing(self.job.carry, self.job.pipeline, self.output, artifacts)
             self._state = state
         return self._evaluator
+
+    def _asking(self) -> Desks:
+        if self._desks is None:
+            self._desks = Desks(self.work, self.output, self.job.replies)
+        return self._desks
 
     def _rows_standing(self, partition: Partition) -> frozenset[str]:
         """The rows of a partition that end as they ended in the parent."""
@@ -182,6 +222,7 @@ class Worker:
         return evaluator.evaluate(rows, partition.name, until, watch)
 
     def _partition(self, evaluator: Evaluator, task: RunPartition, watch: Watch) -> Receipt:
+        receipt: Receipt
         ids: list[str] | None = None
         again: list[str] = []  # rows that the parent knew and that are judged anew
         if task.until is None and (standing := self._rows_standing(task.partition)):
@@ -189,14 +230,13 @@ class Worker:
         elif task.until is None and self._is_old(task.partition):
             again = list(task.partition.ids)
         if ids == []:
-            return {"partition": task.partition.name, "outcomes": None, "accepted": 0, "again": []}
+            receipt = {"partition": task.partition.name, "outcomes": None, "accepted": 0}
+            return {**receipt, "again": [], **self._replies(task.partition, set(), carried=True)}
         tables, stats = self._evaluate(evaluator, task.partition, task.until, watch, ids)
-        receipt: Receipt = {
+        receipt = {
             "partition": task.partition.name,
-            "steps": {
-                name: {"rows": item.rows, "computed": item.computed, "busy_s": item.busy_s}
-                for name, item in stats.items()
-            },
+            "steps": counted(stats),
+            "asked": self._asking().take_spent(),
         }
         if task.until is not None:
             fit = self.job.pipeline.node(task.until)
@@ -208,11 +248,22 @@ class Worker:
             self.work.put(path, pack_bytes(partial))
             return {**receipt, "part": path}
         conversations = tables[CONVERSATIONS]
+        calls, keys = calls_of(conversations)
+        receipt |= {"calls": calls, **self._replies(task.partition, keys, carried=ids is not None)}
         rows = not_accepted(conversations, task.partition.name)
         path = f"{self.job.scratch}/outcomes/{task.partition.name}.pack"
         self.work.put(path, pack_bytes(pa.Table.from_pylist(rows, schema=OUTCOME)))
         accepted = conversations.num_rows - len(rows)
         return {**receipt, "outcomes": path, "accepted": accepted, "again": again}
+
+    def _replies(self, partition: Partition, keys: set[str], *, carried: bool) -> Receipt:
+        """The published replies of a partition, those behind its ``carried`` rows among them."""
+        desk = self._asking().desk(partition.name)
+        if carried and desk.entry is not None:
+            keys = keys | desk.published().keys()
+        if not keys:
+            return {}
+        return {"replies": publish_replies(self.output, partition.name, desk, keys)}
 
     def _is_old(self, partition: Partition) -> bool:
         return self.job.carry is not None and partition.name in self.job.carry.partitions
@@ -220,14 +271,7 @@ class Worker:
     def _finish(self, task: FinishFit) -> Receipt:
         fit = self.job.pipeline.node(task.fit)
         assert isinstance(fit, Fit)
-        merged = fit.merge([])
-        group: list[pa.Table] = []
-        for path in task.parts:
-            group.append(unpack(self.work.get(path), path))
-            if sum(part.nbytes for part in group) >= MERGED_BYTES:
-                merged, group = fit.merge([merged, *group]), []
-        merged = fit.merge([merged, *group])
-        data = fit.finalize(merged)
+        data = reduce_parts(fit, (unpack(self.work.get(path), path) for path in task.parts))
         sha256 = sha256_hex(data)
         entry: FileEntry = {"name": f"artifacts/{fit.name}-{sha256[:12]}", "sha256": sha256}
         self.output.put(entry["name"], data)
@@ -276,8 +320,21 @@ class Worker:
         utterances = tables["utterances"]
         mask = pa.compute.is_in(utterances.column("id"), pa.array(task.ids, pa.string()))
         shown = utterances.filter(mask).select(
-            ["id", "turn", "role", "spoken_text", "voice", "flac", "codes", "measures"]
+            [name for name in EXHIBITED if name in utterances.column_names]
         )
         path = f"{self.job.scratch}/exhibits/{task.partition.name}.pack"
         self.work.put(path, pack_bytes(shown))
         return {"exhibit": path}
+
+
+def reduce_parts(fit: Fit, parts: Iterable[pa.Table]) -> bytes:
+    """The artifact of a fit step from its partials, few of which are in memory unmerged."""
+    merged = fit.merge([])
+    group: list[pa.Table] = []
+    size = 0
+    for part in parts:
+        group.append(part)
+        size += part.nbytes
+        if size >= MERGED_BYTES:
+            merged, group, size = fit.merge([merged, *group]), [], 0
+    return fit.finalize(fit.merge([merged, *group]))

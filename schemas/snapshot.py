@@ -65,6 +65,7 @@ class Manifest(TypedDict):
     artifacts: dict[str, FileEntry]
     fingerprints: dict[str, str]
     unit_sets: list[dict[str, object]]
+    replies: NotRequired[FileEntry]  # which files hold the model replies of each partition
     limits: NotRequired[dict[str, float]]  # of the build that wrote it; see within_limits
     checksum: str  # digest of all the rest
 
@@ -151,6 +152,8 @@ def latest_snapshot(store: Store) -> Manifest | None:
 
 def within_limits(counts: Mapping[str, int], limits: Mapping[str, float]) -> bool:
     """Whether rows ended as a job's ``limits`` ask: few enough failed, enough accepted."""
+    if not limits:
+        return True
     rows = max(counts["rows"], 1)
     failed, accepted = counts["failed"] / rows, counts["accepted"] / rows
     few_failed = failed <= limits.get("max_failed_fraction", 1.0)

@@ -2,8 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,17 @@ from schemas.conversation import Conversation, Turn, content_hash, row_id, turn
 from schemas.errors import BackendError, SynthesisError
 from schemas.unitset import UnitSet
 from schemas.utterance import HEARD, MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
+from tests.chat_server import obedient
+from transforms.ask import Prompts
+from transforms.ask_respond import AskRespond
+from transforms.ask_rewrite import AskRewrite
 from transforms.audio import encode_flac
 from transforms.augment import Augment, Effects
+from transforms.backends.chat.protocol import Ask, ChatBackend, Reply, Sampling
 from transforms.backends.tts import Samples, Speech, VoiceSpec
 from transforms.dedup import FindDuplicates
+from transforms.prompts.prompt import packaged_prompt
+from transforms.replies.meaning import ALL_KEPT
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.step import Artifacts, BatchFn, Fit, Resources, Step, TableName
@@ -428,3 +435,73 @@ def wav(samples: npt.NDArray[Any], rate_hz: int = RATE_HZ, subtype: str = "PCM_1
     sink = io.BytesIO()
     soundfile.write(sink, samples, rate_hz, format="WAV", subtype=subtype)
     return sink.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parrot:
+    """A chat backend in process: the tests' server's model, whose replies follow from the request.
+
+    ``faulty`` is the share of requests, by their digest, that get a reply without an answer.
+    """
+
+    sampling: Sampling = Sampling(model="parrot")
+    max_in_flight: int = 64
+    processes: int = 1
+    faulty: float = 0.0
+
+    def identity(self) -> Mapping[str, object]:
+        return {"model": self.sampling.model, "faulty": self.faulty}
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Parrot"]:
+        yield self
+
+    async def complete(self, ask: Ask) -> Reply:
+        messages = [{"role": role, "content": content} for role, content in ask.messages]
+        text = obedient({"messages": messages})
+        if int(ask.key(self.identity())[:8], 16) < self.faulty * 2**32:
+            text = "I will not say it in JSON."
+        return Reply(
+            text=text,
+            finish_reason="stop",
+            refusal="",
+            model=self.sampling.model,
+            prompt_tokens=100,
+            completion_tokens=len(text) // 4,
+            attempts=1,
+        )
+
+
+def prompts(step: str) -> Prompts:
+    """The prompts that ship for a step."""
+    return Prompts(
+        by_place=tuple((("", lang), packaged_prompt(step, lang)) for lang in ("en", "zh"))
+    )
+
+
+def ask_rewrite(chat: ChatBackend | None = None, **changes: Any) -> AskRewrite:
+    """The rewrite step that asks ``chat`` (a Parrot)."""
+    settings: dict[str, Any] = {
+        "chat": chat or Parrot(),
+        "seed": 7,
+        "prompts": prompts("rewrite"),
+        "input_policy": InputPolicy.MERGE,
+        "max_input_chars": (("default", 200), ("zh", 70)),
+        "max_chars": (("default", 400), ("zh", 130)),
+        "max_asks": 3,
+        "keep": ALL_KEPT,
+    }
+    return AskRewrite(**settings | changes)
+
+
+def ask_respond(chat: ChatBackend | None = None, **changes: Any) -> AskRespond:
+    """The respond step that asks ``chat`` (a Parrot)."""
+    settings: dict[str, Any] = {
+        "chat": chat or Parrot(),
+        "seed": 7,
+        "prompts": prompts("respond"),
+        "max_chars": (("default", 260), ("zh", 90)),
+        "max_asks": 3,
+        "use_reference": False,
+    }
+    return AskRespond(**settings | changes)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from schemas.canonical import digest
 from schemas.errors import SourceError
-from schemas.snapshot import Manifest, ShardEntry, read_snapshot, versions
+from schemas.snapshot import Manifest, ShardEntry, current_version, read_snapshot, versions
 from schemas.store import Store, StoreAddress, open_store
 from trainers.fetch import Fetcher, ReadSettings
 from trainers.sample import Sample, sample_of
@@ -61,9 +61,10 @@ class Corpus:
 def open_snapshot(
     uri: str | StoreAddress, version: int | None = None, *, split: str = "train", name: str = ""
 ) -> Corpus:
-    """The snapshot ``version`` (the latest if None) of the corpus at ``uri``.
+    """The snapshot ``version`` (the current one if None) of the corpus at ``uri``.
 
-    Raises SourceError where there is no snapshot, no such version or no such split.
+    The current one is that of latest.json: the newest that met its job's limits. Raises SourceError
+    where there is no snapshot, no such version or no such split.
     """
     store = open_store(uri)
     found = versions(store)
@@ -75,9 +76,15 @@ def open_snapshot(
     if version is not None and version not in found:
         raise SourceError(
             f"{store.uri}: asked for version {version}, it has {found}; name one of these, or none "
-            "for the latest"
+            "for the current one"
         )
-    manifest = read_snapshot(store, found[-1] if version is None else version)
+    version = current_version(store) if version is None else version
+    if version is None:
+        raise SourceError(
+            f"{store.uri}: none of its snapshots {found} met the limits of its job, so none is "
+            "current; mend the build, or name a version"
+        )
+    manifest = read_snapshot(store, version)
     shards = sorted(
         (entry for entry in manifest["shards"] if entry["split"] == split),
         key=lambda entry: entry["name"],

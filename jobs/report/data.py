@@ -20,8 +20,8 @@ STEPS = (
     "source dedup split rewrite respond check_speakable take_heard explode cast synthesize conform "
     "measure units gather import_units select"
 ).split()
-SHOWN_SAMPLES = 12
-SHOWN_REJECTED = 12
+SHOWN_SAMPLES = 24
+SHOWN_REJECTED = 24
 SHOWN_FAILED = 100
 UNIT_SAMPLES = 256  # how many samples are read for the statistics of single codes
 Place: TypeAlias = tuple[str, str]  # split, lang

@@ -11,14 +11,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from jobs.report.data import SHOWN_REJECTED, STEPS, Corpus, gather
+from jobs.report.filters import facets
 from jobs.report.reading import outcome_rows
 from jobs.report.samples import (
     COLUMNS,
     HEIGHT,
     MAX_UNITS,
+    STRIP_HEIGHT,
     Budget,
     code_use,
-    shown_rejection,
+    shown_outcome,
     shown_sample,
 )
 from jobs.report.views import (
@@ -29,6 +31,7 @@ from jobs.report.views import (
     stages,
     voice_tables,
 )
+from jobs.report.words import clipped, fact
 from pipelines.outcome import Outcome
 from schemas.snapshot import Manifest
 from schemas.store import Store
@@ -40,12 +43,10 @@ Heard: TypeAlias = dict[int, dict[str, Any]]  # a row's exhibits by turn
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 ACCEPTED_BYTES: Final = 6_500_000  # of FLAC; base64 makes 4 bytes of 3
 REJECTED_BYTES: Final = 2_500_000
-FACTS: Final = ("engine", "workers", "wall_s")
-# The page's only script. Its hash is in the page's policy: no other script would run.
-SCRIPT: Final = (
-    'document.addEventListener("play",function(event){'
-    'document.querySelectorAll("audio").forEach(function(other){'
-    "if(other!==event.target)other.pause()})},true)"
+MAX_SETTINGS: Final = 30_000  # characters: a bank may have thousands of voices
+FACTS: Final = (
+    *("engine", "workers", "wall_s", "model_calls", "model_prompt_tokens"),
+    *("model_completion_tokens", "model_cost", "asked_now_calls"),
 )
 
 
@@ -67,17 +68,28 @@ def render_report(
     if run.get("build_id", manifest["build_id"]) != manifest["build_id"]:
         run = {}  # the record of another version's build
     accepted, rejected = Budget(ACCEPTED_BYTES), Budget(REJECTED_BYTES)
+    gates = [use.gate for use in corpus.gates]
     shown = [
-        shown_sample(store, manifest, row, accepted)
+        shown_sample(store, manifest, row, gates, accepted)
         for row in (corpus.chosen.samples() if corpus.places else [])
     ]
+    shown += [
+        shown_outcome(row, heard, gates, manifest, rejected)
+        for row, heard in _rejections(store, manifest, corpus, exhibits)
+    ]
+    shown += [
+        shown_outcome(row, {}, gates, manifest, rejected) for row in corpus.failed[:SHOWN_REJECTED]
+    ]
+    script = (TEMPLATES / "report.js").read_text("utf-8")
     unit_rows = corpus.unit_rows.items()
     sets = [UnitSet.from_json(value) for value in manifest["unit_sets"]]
     page = environment().get_template("report.html.j2")
     text = page.render(
         manifest=manifest,
         counts=manifest["counts"],
-        settings=yaml.safe_dump(manifest["settings"], allow_unicode=True, sort_keys=True),
+        settings=clipped(
+            yaml.safe_dump(manifest["settings"], allow_unicode=True, sort_keys=True), MAX_SETTINGS
+        ),
         corpus=corpus,
         splits=_splits(manifest),
         places=sorted(corpus.places.items(), key=lambda item: (item[0][0] != TRAIN, item[0])),
@@ -89,19 +101,18 @@ def render_report(
         gates=[(bounds_words(use), use) for use in corpus.gates],
         units=[(item, code_use(store, unit_rows, item)) for item in sets],
         samples=shown,
-        rejections=[
-            shown_rejection(row, heard, rejected)
-            for row, heard in _rejections(store, manifest, corpus, exhibits)
-        ],
+        filters=facets(shown),
         audio_left_out=accepted.left_out + rejected.left_out,
         steps=step_table(manifest, run),
         stage_s=_numbers(run.get("stage_s")),
         facts=_facts(run),
         max_units=MAX_UNITS,
         wave=(COLUMNS, HEIGHT),
+        strip=(COLUMNS, STRIP_HEIGHT),
         box=BOX,
-        script=Markup(SCRIPT),
-        script_hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
+        script=Markup(script),
+        # the page's policy lets no other script run
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -116,6 +127,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"count": _count, "percent": _percent, "duration": duration, "short": _short}
+    made.filters |= {"fact": fact, "clipped": clipped}
     return made
 
 

@@ -123,7 +123,7 @@ def _folder(address: StoreAddress, extensions: Sequence[str]) -> list[StoredFile
 
 def _opened(address: StoreAddress, place: str) -> Store:
     try:
-        return open_store(address)
+        return open_store(address, to_read=True)
     except SettingsError as error:
         raise SourceError(f"source {place}: {str(error).partition(': ')[2]}") from error
 

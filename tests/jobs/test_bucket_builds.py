@@ -15,7 +15,17 @@ from schemas.canonical import sha256_hex
 from schemas.snapshot import latest_snapshot, versions
 from schemas.store import Store, StoreAddress, open_store
 from tests import proxy as weather
-from tests.jobs.small import ROOT, Done, build_here, finish, start, voxmill, write_job
+from tests.jobs.small import (
+    ROOT,
+    Done,
+    build_here,
+    finish,
+    rows,
+    start,
+    voxmill,
+    write_job,
+    write_rows,
+)
 from tests.killer import killed_build
 from tests.proxy import Proxy, proxy
 from tests.servers import Server
@@ -410,3 +420,21 @@ def test_a_shard_that_vanishes_before_the_snapshot_is_told_and_not_published(
     assert versions(open_store(str(output))) == []
     monkeypatch.undo()
     assert build_here(reference.job, output).last_json["identity"] == reference.line["identity"]
+
+
+def test_clean_takes_nothing_from_any_snapshot_of_a_grown_corpus(
+    tmp_path: Path, uri: str, s3: StoreAddress
+) -> None:
+    lines = rows(8)
+    job = write_job(tmp_path, lines[:6])
+    assert bucket_build(job, uri).code == 0
+    write_rows(tmp_path / "rows.jsonl", lines[1:])  # one row gone, two new
+    grown = bucket_build(job, uri)
+    assert grown.code == 0, grown.err
+    assert versions(open_store(s3)) == [1, 2]
+    before = contents(open_store(s3))
+    done = voxmill("clean", uri, "--grace", "0", "--json")
+    assert done.last_json["garbage"] == []
+    assert contents(open_store(s3)) == before
+    for version in ("1", "2"):
+        assert voxmill("verify", uri, "--version", version, "--deep").code == 0

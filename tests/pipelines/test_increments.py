@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from schemas.errors import SourceError
 from schemas.snapshot import chosen_snapshot, current_version, read_snapshot
 from schemas.store import FileStore
 from tests.jobs.small import build_here, ended, files, manifest_of, rows, voxmill, write_job
 from tests.jobs.small import write_rows as write
+from trainers.corpus import open_snapshot
 
 GATES = {"splits": {"eval_fraction": 0.3}, "shards": {"target_mb": 0.2}}
 LIMITS = {"limits": {"max_failed_fraction": 0.2, "min_accepted_fraction": 0.9}}
@@ -174,6 +176,8 @@ def test_a_snapshot_that_misses_its_limits_is_written_and_latest_stays(tmp_path:
     assert json.loads((output / "latest.json").read_text())["version"] == 1
     assert (output / "README.md").read_bytes() == card
     assert "10 samples" in voxmill("verify", output).out
+    assert open_snapshot(str(output)).manifest["version"] == 1  # what a trainer gets
+    assert open_snapshot(str(output), 2).manifest["version"] == 2
     for version, samples in ((1, 10), (2, 10)):
         assert f"{samples} samples" in verified(tmp_path, version)
     assert "v2" in voxmill("inspect", output, "--version", "2").out
@@ -192,6 +196,8 @@ def test_a_later_passing_build_stands_on_the_failing_one_and_moves_latest(tmp_pa
     assert build_here(job, output).code == 3
     assert not (output / "latest.json").exists()
     assert current_version(FileStore(output)) is None
+    with pytest.raises(SourceError, match=r"none of its snapshots \[1\] met the limits"):
+        open_snapshot(str(output))
     assert chosen_snapshot(FileStore(output), None)["version"] == 1  # to see what was wrong
     line = rebuild(tmp_path, rows(12))
     assert (line["snapshot"], line["carried_rows"]) == ("snapshots/v000002.json", 6)

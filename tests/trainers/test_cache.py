@@ -14,6 +14,7 @@ from benchmarks.made_corpus import make_corpus, noise
 from schemas.errors import SettingsError
 from tests.pipelines.corpora import ROOT
 from tests.trainers.streams import digest, reader, take
+from trainers.cache import DiskCache
 from trainers.corpus import open_snapshot
 from trainers.fetch import Fetcher, ReadSettings
 
@@ -159,9 +160,33 @@ def test_half_a_write_is_not_believed(corpus: Path, tmp_path: Path) -> None:
     fetcher._cache.write(shard, row[0], right[:600] + b"\0" * (len(right) - 600))  # type: ignore[union-attr]
     assert fetcher.fetch(shard, 5)[0] == right
     assert fetcher.counts.damaged_in_cache == 1
-    index = next(path for path in tmp_path.iterdir() if path.name.endswith("rows1"))
-    index.write_bytes(index.read_bytes()[:-40])
-    assert Fetcher(made.store, cached(tmp_path)).fetch(shard, 5)[0] == right
+
+
+def test_a_damaged_slice_of_the_index_is_read_anew(corpus: Path, tmp_path: Path) -> None:
+    made = open_snapshot(str(corpus))
+    shard = made.shards[0]
+    right, row = Fetcher(made.store, cached(tmp_path)).fetch(shard, 5)
+    kept = next(path for path in tmp_path.iterdir() if path.name.endswith("rows1"))
+    whole = kept.read_bytes()
+    for damaged in (whole[:-40], bytes([*whole[:224], whole[224] ^ 1, *whole[225:]])):
+        kept.write_bytes(damaged)
+        assert Fetcher(made.store, cached(tmp_path)).fetch(shard, 5) == (right, row)
+        assert kept.read_bytes() == whole
+
+
+def test_files_that_another_job_evicted_are_let_go(corpus: Path, tmp_path: Path) -> None:
+    """An open file keeps its space on the disk, so an evicted one must not stay open."""
+    made = open_snapshot(str(corpus))
+    cache = DiskCache(tmp_path, 1 << 20)
+    first, second = made.shards[:2]
+    cache.write(first, 0, b"x" * 50_000)
+    (tmp_path / first["sha256"]).unlink()
+    cache.write(second, 0, b"y" * 50_000)
+    cache.write(second, 50_000, b"y" * 50_000)
+    assert list(cache._files._files) == [second["sha256"]]
+    cache.write(first, 0, b"x" * 50_000)
+    assert cache.read(first, 0, 50_000) == b"x" * 50_000
+    assert (tmp_path / first["sha256"]).exists()
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning(

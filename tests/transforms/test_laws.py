@@ -1,6 +1,7 @@
 """The five laws that hold for every transform, in one suite; and the laws of the fit steps."""
 
 import importlib
+import inspect
 import pickle
 import pkgutil
 import random
@@ -20,6 +21,9 @@ from hypothesis import strategies as st
 import transforms
 from schemas.errors import BackendError
 from tests.builders import (
+    Parrot,
+    ask_respond,
+    ask_rewrite,
     checking,
     corpus,
     inputs_of,
@@ -41,6 +45,7 @@ from transforms.voices import VoiceBank, load_bank
 FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
 MAIN = {type(node).__name__ for node in pipeline().nodes}
 MAPS = [node.name for node in pipeline().nodes if isinstance(node, Step | Explode)]
+ASKING = ["rewrite-chat", "respond-chat"]
 BY_CLASS = {
     type(node): (f"{made.name}:{node.name}", made)
     for made in (retokenizing(), checking())
@@ -90,6 +95,18 @@ def main_cases() -> dict[str, Case]:
 
 
 @cache
+def asking_cases() -> dict[str, Case]:
+    """The steps that ask, of a model that is sometimes wrong, so that repairs are shown too."""
+    chat = Parrot(faulty=0.3)
+    nodes = pipeline(rewrite=ask_rewrite(chat), respond=ask_respond(chat, max_asks=2))
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "respond")
+    return {
+        f"{name}-chat": Case(f"{name}-chat", nodes.node(name), inputs[name], artifacts)
+        for name in ("rewrite", "respond")
+    }
+
+
+@cache
 def heard_cases(pipeline_name: str) -> dict[str, Case]:
     """The cases of a pipeline that starts from audio, by "pipeline:node"."""
     nodes = next(item for item in HEARD.values() if item.name == pipeline_name)
@@ -102,6 +119,8 @@ def heard_cases(pipeline_name: str) -> dict[str, Case]:
 def case(name: str) -> Case:
     if name.endswith("-real"):
         return real_case(name)
+    if name in ASKING:
+        return asking_cases()[name]
     if name in HEARD:
         return heard_cases(HEARD[name].name)[name]
     if name != "synthesize-flite":
@@ -148,7 +167,7 @@ def whole_result(name: str) -> pa.RecordBatch:
 
 
 every_map = pytest.mark.parametrize(
-    "name", [*MAPS, *HEARD, "synthesize-flite", "synthesize-real", "listen-real"]
+    "name", [*MAPS, *ASKING, *HEARD, "synthesize-flite", "synthesize-real", "listen-real"]
 )
 every_fit = pytest.mark.parametrize("name", FITS)
 
@@ -189,17 +208,20 @@ def test_every_transform_there_is_stands_in_this_suite() -> None:
         return {
             name
             for child in parent.__subclasses__()
-            for name in ({child.__name__} | below(child))
+            for name in ({child.__name__} - abstract(child) | below(child))
             if child.__module__.startswith("transforms.")
         }
 
-    shown = {type(case(name).node).__name__ for name in [*MAPS, *HEARD, *FITS]}
+    def abstract(node: type) -> set[str]:
+        return {node.__name__} if inspect.isabstract(node) else set()
+
+    shown = {type(case(name).node).__name__ for name in [*MAPS, *ASKING, *HEARD, *FITS]}
     assert below(Step) | below(Explode) | below(Fit) == shown
 
 
 def test_the_suite_shows_every_transform_enough_rows() -> None:
     """A law over no rows would hold for anything."""
-    for name in MAPS:
+    for name in (*MAPS, *ASKING):
         assert case(name).batch.num_rows >= 10, name
         assert whole_result(name).num_rows >= 10, name
     audio = case("synthesize").batch.column("audio")
@@ -210,7 +232,7 @@ def test_the_suite_shows_every_transform_enough_rows() -> None:
     assert not all(reasons)
 
 
-@pytest.mark.parametrize("name", [*MAPS, *FITS, "gather"])
+@pytest.mark.parametrize("name", [*MAPS, *ASKING, *FITS, "gather"])
 def test_a_transform_travels_to_a_worker(name: str) -> None:
     node = case(name).node
     assert pickle.loads(pickle.dumps(node)) == node

@@ -1,0 +1,188 @@
+"""`voxmill doctor`: every backend, voice and endpoint, the source and the store, with the cures.
+
+The quick part (keys, addresses, models served) runs before each build that may ask something.
+"""
+
+import importlib.util
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jobs.chat_recipe import backend_of, chats_of, missing_key, models_of, read_keys, with_prompts
+from jobs.chat_settings import ModelSettings
+from jobs.doctor_models import Asked, try_endpoint, try_model
+from jobs.jobfile import load_overridden
+from jobs.recipe import BACKENDS, check_voices, pipeline_of, request_of
+from jobs.recipe_heard import source_place
+from jobs.settings import BaseJob, JobSettings
+from jobs.sources.read import read_source
+from jobs.sources.settings import SourceSettings
+from jobs.storage import store_address
+from pipelines.probe import check_conditional_puts
+from schemas.errors import VoxmillError
+from schemas.store import open_store
+from transforms.ask import AskingStep
+from transforms.voices import VoiceBank, load_bank
+
+State = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ``cure`` is empty where all is well."""
+
+    what: str
+    state: State
+    told: str
+    cure: str = ""
+
+    def line(self) -> str:
+        """For a terminal."""
+        marks = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+        cure = f"\n           cure: {self.cure}" if self.cure else ""
+        return f"{marks[self.state]}  {self.what}: {self.told}{cure}"
+
+
+def doctor(
+    path: Path, changes: list[str], *, source: str | None = None, output: str | None = None
+) -> list[Finding]:
+    """Look at everything that a build of this job needs. A broken job file is an error as ever."""
+    job = load_overridden(path, changes, source=source, output=output)
+    findings = [Finding("job file", "ok", str(path))]
+    if not isinstance(job, JobSettings):
+        return [*findings, _heard(job, path.parent), _store(job)]
+    bank: VoiceBank | None = None
+    try:
+        bank = load_bank(path.parent / job.voices.bank)
+        job = with_prompts(job, path.parent)
+        pipeline = pipeline_of(job, bank)
+    except VoxmillError as error:
+        findings.append(_failed("job", error, "mend what it names in the job file"))
+        pipeline = None
+    findings += _voices(bank) if bank is not None else []
+    findings.append(_source(job, path.parent))
+    findings.append(_store(job))
+    if pipeline is not None:
+        findings += quick(job)
+        reached = all(item.state != "failed" for item in findings if item.what.startswith("model"))
+        steps = [step for step in pipeline.steps() if isinstance(step, AskingStep)]
+        findings += list(_round_trips(job, steps)) if reached else []
+    return findings
+
+
+def quick(job: JobSettings) -> list[Finding]:
+    """The cheap part: keys there and accepted, addresses answering, models served."""
+    found: list[Finding] = []
+    keys = read_keys(job)
+    for name, model in models_of(job).items():
+        who = f"model {name}"
+        if model.backend == "vllm":
+            there = importlib.util.find_spec("vllm") is not None
+            cure = "pip install 'vllm>=0.12' on the GPU machine, or use backend: endpoint"
+            told = "vllm is installed" if there else "vllm is not installed"
+            found.append(Finding(who, "ok" if there else "failed", told, "" if there else cure))
+            continue
+        if model.endpoint is None:
+            cure = f"set models.{name}.endpoint.urls to the server's address, which ends in /v1"
+            found.append(Finding(who, "failed", "no endpoint is named", cure))
+            continue
+        env = model.endpoint.api_key_env
+        if env and env not in keys:
+            found.append(Finding(who, "failed", f"no API key in {env}", missing_key(env)))
+            continue
+        for url in model.endpoint.urls:
+            asked = try_endpoint(url, model, keys.get(env) if env else None)
+            found.append(_finding(f"{who} at {url}", asked))
+    return found
+
+
+def _round_trips(job: JobSettings, steps: list[AskingStep]) -> Iterator[Finding]:
+    keys = read_keys(job)
+    for step in steps:
+        name = chats_of(job)[step.name].model
+        model: ModelSettings = models_of(job)[name]
+        if model.backend == "vllm":
+            told = "not tried: loading it is the build's business"
+            yield Finding(f"{step.name} by {name}", "warning", told)
+            continue
+        for asked in try_model(step, model, backend_of(name, model, keys)):
+            yield _finding(f"{step.name} by {name}", asked)
+
+
+def _finding(what: str, asked: Asked) -> Finding:
+    return Finding(what, asked.state, asked.told, asked.cure)
+
+
+def _voices(bank: VoiceBank) -> list[Finding]:
+    bad = []
+    for voice in bank.voices:
+        try:
+            check_voices(VoiceBank((voice,)), BACKENDS)
+        except VoxmillError as error:
+            bad.append(_failed(f"voice {voice.id}", error, "see the message"))
+    good = len(bank.voices) - len(bad)
+    return [*bad, Finding("voices", "ok", f"{good} of {len(bank.voices)} can speak here")]
+
+
+def _heard(job: BaseJob, folder: Path) -> Finding:
+    """The source of a job that starts from audio, by the request that a build would make."""
+    try:
+        next(iter(request_of(job, folder, limit=1).rows()), None)
+    except VoxmillError as error:
+        return _failed("source", error, "give the rows with --input PATH, or mend source.path")
+    return Finding("source", "ok", "it can be read")
+
+
+def _source(job: JobSettings, folder: Path) -> Finding:
+    try:
+        settings = SourceSettings(
+            path=source_place(job.source.path, folder),
+            adapter=job.source.adapter,
+            name=job.source.name,
+            license=job.source.license,
+            lang=job.source.lang,
+            options=store_address(job.source.path, job.source.store).options,
+        )
+        rows = list(read_source(settings, 1))
+    except VoxmillError as error:
+        return _failed("source", error, "give the rows with --input PATH, or mend source.path")
+    if not rows:
+        return Finding("source", "failed", "it holds no row", "give a source with rows")
+    if rows[0].error is not None:
+        told = f"its first row cannot be read: {rows[0].error['message'][:200]}"
+        return Finding("source", "warning", told, "check source.adapter")
+    return Finding("source", "ok", "its first row can be read")
+
+
+def _store(job: BaseJob) -> Finding:
+    if job.output.uri is None:
+        return Finding("store", "warning", "no output is named", "give --output, or set output.uri")
+    try:
+        output = store_address(job.output.uri, job.output.store)
+        work = store_address(job.output.work, job.output.store) if job.output.work else output
+        for address in dict.fromkeys((output, work)):
+            store, probe = open_store(address), f"doctor-{secrets.token_hex(4)}"
+            check_conditional_puts(store)
+            new = store.put_new(probe, b"voxmill") and not store.put_new(probe, b"again")
+            whole = store.get(probe) == b"voxmill"
+            store.delete(probe)
+            if not (new and whole):
+                told = f"{address.uri}: what was written does not come back, or is not created once"
+                return Finding("store", "failed", told, "choose another --output")
+    except VoxmillError as error:
+        return _failed("store", error, "choose another --output")
+    return Finding("store", "ok", f"{job.output.uri} can be written and read")
+
+
+def _failed(what: str, error: VoxmillError, cure: str) -> Finding:
+    return Finding(what, "failed", str(error), cure)
+
+
+def as_json(findings: list[Finding]) -> dict[str, Any]:
+    """What --json prints."""
+    return {
+        "ok": all(item.state != "failed" for item in findings),
+        "findings": [asdict(item) for item in findings],
+    }

@@ -1,0 +1,56 @@
+"""An utterance's measures beside the gates that judge it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jobs.report.words import number
+from schemas.utterance import TAKEN
+from transforms.select import Gate
+
+Verdict = Literal["passes", "fails", "unchecked", ""]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A measure in words. ``verdict`` is empty where no gate looks at it.
+
+    ``value`` is its status where it was not taken; a gate then leaves it unchecked.
+    """
+
+    name: str
+    value: str
+    gate: str = ""
+    verdict: Verdict = ""
+
+
+def judged(
+    measures: Iterable[Mapping[str, Any]], gates: Sequence[Gate], role: str, lang: str
+) -> list[Judged]:
+    """Each measure once per gate that covers such utterances; those that fail come first."""
+    found = []
+    for measure in measures:
+        looking = [gate for gate in gates if gate.measure == measure["name"]]
+        looking = [
+            gate
+            for gate in looking
+            if (not gate.roles or role in gate.roles) and (not gate.langs or lang in gate.langs)
+        ]
+        value = number(measure["value"]) if measure["status"] == TAKEN else measure["status"]
+        shown = value.replace("_", " ")
+        if not looking:
+            found.append(Judged(measure["name"], shown))
+        utterance = {"role": role, "lang": lang, "measures": [measure]}
+        for gate in looking:
+            verdict: Verdict = "fails" if gate.judge(utterance) else "passes"
+            if measure["status"] != TAKEN:
+                verdict = "unchecked"
+            found.append(Judged(measure["name"], shown, bounds(gate), verdict))
+    return sorted(found, key=lambda item: item.verdict != "fails")
+
+
+def bounds(gate: Gate) -> str:
+    """A gate's bounds in words: "0.3 to 45", "at most 2"."""
+    if gate.min is not None and gate.max is not None:
+        return f"{gate.min:g} to {gate.max:g}"
+    return f"at least {gate.min:g}" if gate.min is not None else f"at most {gate.max:g}"

@@ -1,0 +1,163 @@
+"""How a worker asks models for many partitions at once, and what it counts.
+
+The partitions are evaluated by threads that wait most of the time; their requests meet in the
+worker's one event loop. A thread that is done takes the next partition, so nothing waits for the
+slowest row of a batch. Only steps up to the last that asks run here, and those are safe in threads
+(a law that every transform is tested for); nothing that speaks is among them.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+import pyarrow as pa
+
+from pipelines.evaluate import Evaluator, StepStats, Watch
+from pipelines.graph import Pipeline
+from pipelines.plan import Partition, load_partition
+from pipelines.replies import StoreDesk, read_listing, used_calls
+from schemas.snapshot import FileEntry
+from schemas.store import Store
+from transforms.ask import AskingStep
+from transforms.backends.chat.protocol import Reply
+
+Spent = dict[str, int]  # calls, prompt_tokens, completion_tokens
+OVERLAP = 2.0  # rows under way per request in flight: a row also waits for its partition's others
+MAX_THREADS = 512
+
+
+class Desks:
+    """The desks of a worker's partitions, and what was really asked at them."""
+
+    def __init__(self, work: Store, output: Store, listing: FileEntry | None) -> None:
+        self._work, self._output, self._listing = work, output, listing
+        self._entries: dict[str, FileEntry] | None = None
+        self._spent: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def desk(self, partition: str) -> StoreDesk:
+        """The desk of one partition, with what the parent snapshot published for it."""
+        with self._lock:
+            if self._entries is None:
+                self._entries = read_listing(self._output, self._listing)
+            entry = self._entries.get(partition)
+        return StoreDesk(self._work, partition, self._output, entry, self._count)
+
+    def take_spent(self) -> Spent:
+        """What was asked since the last time."""
+        with self._lock:
+            spent, self._spent = dict(self._spent), Counter()
+        return spent
+
+    def _count(self, reply: Reply) -> None:
+        with self._lock:
+            self._spent["calls"] += 1
+            self._spent["prompt_tokens"] += reply["prompt_tokens"]
+            self._spent["completion_tokens"] += reply["completion_tokens"]
+
+
+def asking_steps(pipeline: Pipeline, until: str | None) -> list[AskingStep]:
+    """The steps before the node ``until`` that ask a model."""
+    found = []
+    for node in pipeline.nodes:
+        if node.name == until:
+            break
+        if isinstance(node, AskingStep):
+            found.append(node)
+    return found
+
+
+def node_after(pipeline: Pipeline, name: str) -> str | None:
+    """The node that follows, or None."""
+    names = [node.name for node in pipeline.nodes]
+    place = names.index(name) + 1
+    return names[place] if place < len(names) else None
+
+
+def num_threads(steps: Sequence[AskingStep], partitions: Sequence[Partition]) -> int:
+    """How many partitions at once keep every model's requests in flight."""
+    in_flight = sum({step.chat: step.chat.max_in_flight for step in steps}.values())
+    rows = sum(len(partition.ids) for partition in partitions) / max(len(partitions), 1)
+    return max(1, min(MAX_THREADS, len(partitions), round(OVERLAP * in_flight / max(rows, 1.0))))
+
+
+def ask_ahead(
+    evaluator: Evaluator,
+    output: Store,
+    partitions: Sequence[Partition],
+    until: str | None,
+    watch: Watch,
+    standing: Callable[[Partition], frozenset[str]] = lambda partition: frozenset(),
+) -> dict[str, StepStats]:
+    """Evaluate the partitions side by side; the counts of all. The first error ends them all.
+
+    ``standing`` are rows that end as they did in the parent: they are not looked at.
+
+    A task that killed its worker is done one partition after the other, so that the row is found.
+    """
+
+    def evaluate(partition: Partition, watch: Watch) -> dict[str, StepStats]:
+        stand = standing(partition)
+        if len(stand) == len(partition.ids):
+            return {}
+        rows = load_partition(output, partition)
+        if stand:
+            keep = [key not in stand for key in rows.column("id").to_pylist()]
+            rows = rows.filter(pa.array(keep, pa.bool_()))
+        return evaluator.evaluate(rows, partition.name, until, watch)[1]
+
+    if watch.solo or watch.poison:
+        return _summed(evaluate(item, watch) for item in partitions)
+    lock = threading.Lock()
+
+    def done(step: str, rows: int) -> None:
+        with lock:  # the pipe to the driver takes one message at a time
+            watch.done(step, rows)
+
+    # Nothing is "entered": a request may rightly wait longer than row_timeout_s, and has its own.
+    side_by_side = Watch(done=done)
+
+    pool = ThreadPoolExecutor(num_threads(asking_steps(evaluator.pipeline, until), partitions))
+    try:
+        futures = [pool.submit(evaluate, partition, side_by_side) for partition in partitions]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [future for future in futures if future.done() and future.exception()]
+        return _summed(future.result() for future in failed or futures)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        evaluator.close()  # ends what is in flight, so the threads come back
+        raise
+    finally:
+        pool.shutdown()
+
+
+def calls_of(conversations: pa.Table) -> tuple[dict[str, Spent], set[str]]:
+    """What the rows of a partition cost by step, whenever they were asked; and their requests."""
+    spent: dict[str, Counter[str]] = {}
+    keys = set()
+    for step, call in used_calls(conversations):
+        count = spent.setdefault(step, Counter())
+        keys.add(call["key"])
+        count["calls"] += 1
+        count["repairs"] += call["attempt"] > 0
+        count["prompt_tokens"] += call["prompt_tokens"]
+        count["completion_tokens"] += call["completion_tokens"]
+    return {step: dict(count) for step, count in spent.items()}, keys
+
+
+def add_spent(total: Spent, more: Spent) -> None:
+    """Add counts to a total."""
+    for name, count in more.items():
+        total[name] = total.get(name, 0) + count
+
+
+def _summed(parts: Iterable[dict[str, StepStats]]) -> dict[str, StepStats]:
+    total: dict[str, StepStats] = {}
+    for part in parts:
+        for name, item in part.items():
+            into = total.setdefault(name, StepStats())
+            into.rows += item.rows
+            into.computed += item.computed
+            into.busy_s += item.busy_s
+    return total

@@ -1,0 +1,31 @@
+"""Where replies are kept: the first one that is committed for a request stands for ever."""
+
+from threading import Lock
+from typing import Protocol
+
+from transforms.backends.chat.protocol import Reply
+
+
+class Desk(Protocol):
+    """The replies of one partition. Called from several threads."""
+
+    def look(self, key: str) -> Reply | None:
+        """The committed reply to a request, or None."""
+
+    def keep(self, key: str, reply: Reply) -> Reply:
+        """Commit a reply, and give the one that stands: an earlier one, if there is one."""
+
+
+class MemoryDesk:
+    """Replies that live as long as this object."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+        self._lock = Lock()
+
+    def look(self, key: str) -> Reply | None:
+        return self.replies.get(key)
+
+    def keep(self, key: str, reply: Reply) -> Reply:
+        with self._lock:
+            return self.replies.setdefault(key, reply)

@@ -1,0 +1,95 @@
+"""One event loop per worker, in a thread of its own, in which its models are open.
+
+Steps that name the same model share it: its connections, its limit, its weights.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from transforms.backends.chat.desk import Desk
+from transforms.backends.chat.protocol import Ask, Chat, ChatBackend, Reply
+
+T = TypeVar("T")
+AskFor = Callable[[Ask], Awaitable[tuple[str, Reply]]]
+DESK_THREADS = 16  # a commit waits for the disk
+
+
+class Office:
+    """Opens models when first asked. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._desk_pool = ThreadPoolExecutor(DESK_THREADS, thread_name_prefix="replies")
+        self._chats: dict[ChatBackend, asyncio.Task[Chat]] = {}
+        self._stack = AsyncExitStack()
+
+    def gather(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """Run coroutines side by side; their results in order. The first error ends them all."""
+
+        async def together() -> list[T]:
+            tasks = [asyncio.ensure_future(item) for item in work]
+            try:
+                return list(await asyncio.gather(*tasks))
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+        return asyncio.run_coroutine_threadsafe(together(), self._running()).result()
+
+    def asker(self, backend: ChatBackend, desk: Desk) -> AskFor:
+        """A function that gives the committed reply to a request with its key, asking if needed."""
+
+        identity = backend.identity()
+
+        async def ask(request: Ask) -> tuple[str, Reply]:
+            loop = asyncio.get_running_loop()
+            key = request.key(identity)
+            there = await loop.run_in_executor(self._desk_pool, desk.look, key)
+            if there is not None:
+                return key, there
+            chat = await self._chat(backend)
+            made = await chat.complete(request)
+            return key, await loop.run_in_executor(self._desk_pool, desk.keep, key, made)
+
+        return ask
+
+    def close(self) -> None:
+        """Close the models and end the loop; what is in flight is given up."""
+        loop, thread = self._loop, self._thread
+        if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(self._close(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+        self._desk_pool.shutdown()
+
+    async def _chat(self, backend: ChatBackend) -> Chat:
+        """The opened model. All that ask at once wait for one opening."""
+        if backend not in self._chats:
+            opening = self._stack.enter_async_context(backend.open())
+            self._chats[backend] = asyncio.ensure_future(opening)
+        return await asyncio.shield(self._chats[backend])
+
+    async def _close(self) -> None:
+        here = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not here]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._stack.aclose()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="office", daemon=True
+                )
+                self._thread.start()
+            return self._loop
