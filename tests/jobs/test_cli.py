@@ -99,7 +99,25 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--set", "name.x=3"], ["name"]),
         (["--set", "source.lang=no"], ["'source.lang'", "got False", "string"]),
         (["--set", "engine.row_timeout_s=0"], ["'engine.row_timeout_s'", "greater than 0"]),
-        (["--set", "gates=[{measure: asr_wer, max: 1}]"], ["asr_wer", "no row", "duration_s"]),
+        (["--set", "gates=[{measure: mos, min: 1}]"], ["mos", "no row", "duration_s"]),
+        (
+            ["--set", "gates=[{measure: asr_wer, max: 1}]", "--set", "checks.asr_fraction=0"],
+            ["asr_wer", "no row", "checks.asr_fraction"],
+        ),
+        (
+            ["--set", "gates=[{measure: aligned, min: 1}]", "--set", "checks.align=false"],
+            ["aligned", "no row", "checks.align"],
+        ),
+        (
+            ["--set", "gates=[{measure: speech_fraction, min: 1}]", "--set", "checks.vad=false"],
+            ["speech_fraction", "no row", "checks.vad"],
+        ),
+        (
+            ["--set", "gates=[{measure: aligned, min: 1, langs: [zh]}]"],
+            ["aligned", "no row", "['zh']", "['en']"],
+        ),
+        (["--set", "augment.noise=2"], ["augment.noise", "1"]),
+        (["--set", "augment.noise=1", "--set", "augment.snr_db=[9, 1]"], ["snr_db", "low"]),
         (["--set", "gates=[{measure: loud, max: 1}]"], ["'loud'", "loudness_lufs"]),
         (["--set", "gates=[{mesure: x, max: 1}]"], ["'gates.0.mesure'", "'measure'"]),
         (["--set", "gates=[{measure: duration_s}]"], ["duration_s", "a min or a max"]),

@@ -105,7 +105,7 @@ def test_a_binary_column_counts_by_the_checksum_beside_it() -> None:
 def computed(store: FileStore, rows: list[Conversation], **settings: Any) -> dict[str, int]:
     """How many rows each memo step computes."""
     nodes = pipeline(eval_fraction=0.0, **settings)
-    short = Pipeline("short", nodes.nodes[2:10])  # split to measure: no fit step's artifact is read
+    short = Pipeline("short", nodes.nodes[2:10])  # split to listen: no fit step's artifact is read
     prints = dict.fromkeys((step.name for step in short.memo_steps()), "f" * 64)
     _, stats = Evaluator(short, Memo(store), prints, {}).evaluate(
         planned_table(rows), "p000000", None
@@ -114,12 +114,12 @@ def computed(store: FileStore, rows: list[Conversation], **settings: Any) -> dic
 
 
 FIRST = [conversation("Name a color.", "Blue."), conversation("Name an animal.", "A cat.")]
-NOTHING = {"rewrite": 0, "respond": 0, "synthesize": 0, "measure": 0}
+NOTHING = {"rewrite": 0, "respond": 0, "synthesize": 0, "listen": 0}
 
 
 def test_keys_depend_on_the_columns_that_are_read_and_on_no_others(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
-    assert computed(store, FIRST) == {"rewrite": 2, "respond": 2, "synthesize": 4, "measure": 4}
+    assert computed(store, FIRST) == {"rewrite": 2, "respond": 2, "synthesize": 4, "listen": 4}
     assert computed(store, FIRST) == NOTHING
     assert computed(store, FIRST[::-1]) == NOTHING  # another origin
     relabeled = [{**row, "license": "MIT", "source_id": "7"} for row in FIRST]
@@ -133,7 +133,7 @@ def test_a_changed_backend_computes_speech_and_what_hears_it(tmp_path: Path) -> 
     store = FileStore(tmp_path)
     computed(store, FIRST)
     again = computed(store, FIRST, backends=(Tone(salt="new"),))
-    assert again == {"rewrite": 0, "respond": 0, "synthesize": 4, "measure": 4}
+    assert again == {"rewrite": 0, "respond": 0, "synthesize": 4, "listen": 4}
 
 
 @given(st.data())

@@ -56,6 +56,7 @@ def test_editing_one_row_recomputes_that_row_alone(corpus: Path, tmp_path: Path)
         "rewrite": 1,
         "respond": 1,
         "synthesize": 2,
+        "listen": 2,
         "measure": 2,
         "units": 2,
     }
