@@ -12,7 +12,7 @@ corpus: $(VENV)/.core
 	$(BIN)/voxmill build $(JOB) --output $(OUTPUT) $(ARGS)
 
 test: lint
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -123,7 +123,7 @@ def _shard(
 
 
 def _turns(seconds: float) -> list[dict[str, Any]]:
-    plain = {"voice": "made", "speaker_id": "made", "measures": []}
+    plain = {"voice": "made", "speaker_id": "made", "measures": [], "augmentation": ""}
     frames = int(2 * seconds * FRAME_RATE_HZ)
     said = {"text": "Say something.", "spoken_text": "Say something."}
     answer = {"text": "Something, then.", "spoken_text": "Something, then."}

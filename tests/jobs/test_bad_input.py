@@ -228,8 +228,8 @@ def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_an_address_of_no_store_is_shown_as_it_was_typed(tmp_path: Path) -> None:
     job = write_job(tmp_path)
-    address = "ftp://host/rows.jsonl"
-    refused(job, tmp_path, f"source {address}", "s3://", more=("--input", address))
+    address = "nowhere://host/rows.jsonl"
+    refused(job, tmp_path, f"source {address}", "address of a bucket", more=("--input", address))
 
 
 def test_a_folder_without_rows_is_refused(tmp_path: Path) -> None:

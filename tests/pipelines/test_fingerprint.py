@@ -12,6 +12,7 @@ from tests.builders import BANK, Tone, pipeline
 from transforms.augment import Effects
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.silero import Silero
+from transforms.dedup import Near
 from transforms.select import Gate
 from transforms.step import Node, Resources, Step
 from transforms.text.rules import InputPolicy
@@ -22,7 +23,12 @@ GATE = Gate(measure="duration_s", min=0.1, max=9.0, roles=("user",), langs=("en"
 NODES = pipeline(gates=(GATE,))
 ARTIFACTS = {"duplicates": "1" * 64, "kmeans": "2" * 64, "pace": "3" * 64}
 CHANGED: dict[str, dict[str, list[Any]]] = {
-    "duplicates": {"enabled": [False], "scope": ["instruction"], "ignore": [("case",), ()]},
+    "duplicates": {
+        "enabled": [False],
+        "scope": ["instruction"],
+        "ignore": [("case",), ()],
+        "near": [Near()],
+    },
     "dedup": {},
     "split": {"seed": [8], "eval_fraction": [0.26, 0.0]},
     "rewrite": {

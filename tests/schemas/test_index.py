@@ -15,7 +15,8 @@ COLUMNS = (
 )
 TURN = (
     "turn:int32 role:string text:string spoken_text:string voice:string speaker_id:string "
-    "duration_s:double num_frames:int32 num_units:int32 measures:list"
+    "duration_s:double num_frames:int32 num_units:int32 measures:list "
+    "augmentation:string"
 )
 
 
@@ -67,6 +68,7 @@ def test_an_index_survives_parquet() -> None:
                 "num_frames": 0,
                 "num_units": 0,
                 "measures": [{"name": "mos", "value": None, "status": "unavailable"}],
+                "augmentation": "",
             }
         ],
         "num_dropped": 0,
