@@ -95,6 +95,16 @@ def test_a_made_up_word_is_pronounced_as_flite_does() -> None:
     assert lexicon().phones("zorbification")[:4] == ["Z", "AO", "R", "B"]
 
 
+def test_initials_that_no_one_can_say_as_a_word_are_spelled_as_flite_spells_them() -> None:
+    text = "Name one reason why people use a virtual private network, VPN."
+    found = listened(speech(text), text)
+    assert value_of(found["heard"], "aligned") == 1.0
+    assert found["words"][-1]["word"] == "vpn"
+    assert lexicon().phones("vpn") == "V IY P IY EH N".split()
+    assert lexicon().phones("vpn's") == "V IY P IY EH N Z".split()
+    assert lexicon().phones("nato") == "N EY T OW".split()
+
+
 @pytest.mark.parametrize("text", ["x" * 50, "привет", "Say 你好."])
 def test_a_word_without_a_pronunciation_makes_alignment_unavailable(text: str) -> None:
     assert lexicon().phones(text) == []

@@ -189,7 +189,7 @@ class Flite:
         """The files that hold flite's lexicon and its rules. Raises BackendError as ``check``."""
         with _LOCK:
             paths = self._engine().paths
-        return {name: paths[name] for name in ("libflite.so.1", "libflite_cmulex.so.1")}
+        return {name: paths[name] for name in BASE_LIBRARIES}
 
     @contextmanager
     def open(self) -> Iterator[Speaker]:

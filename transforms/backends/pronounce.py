@@ -56,6 +56,10 @@ class _FliteLexicon:
         self._lookup = flite.lex_lookup
         self._lookup.restype = ctypes.c_void_p
         self._lookup.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p]
+        self._sayable = ctypes.CDLL(
+            str(paths["libflite_usenglish.so.1"]), ctypes.RTLD_GLOBAL
+        ).us_aswd
+        self._sayable.restype, self._sayable.argtypes = ctypes.c_int, [ctypes.c_char_p]
         self._car, self._cdr, self._text = flite.val_car, flite.val_cdr, flite.val_string
         for function in (self._car, self._cdr, self._text):
             function.restype, function.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
@@ -70,15 +74,25 @@ class _FliteLexicon:
         if not (word.isascii() and len(word) <= MAX_LETTERS and any(map(str.isalpha, word))):
             return []
         with _LOCK:
-            value = self._lookup(self._lexicon, word.lower().encode("ascii"), None, None)
-            found, cell = [], value
-            while cell:
-                found.append(self._text(self._car(cell)).decode("ascii"))
-                cell = self._cdr(cell)
-            if value:
-                self._delete(value)
+            lower = word.lower()
+            head, mark, tail = lower.partition("'")
+            # What flite cannot say as a word, such as VPN, it spells.
+            sayable = self._sayable(head.encode("ascii"))
+            parts = [lower] if sayable else [*head, *([mark + tail] if tail else [])]
+            found = [phone for part in parts for phone in self._looked_up(part)]
         plain = [phone.rstrip("0123456789") for phone in found]
         return [_RENAMED.get(phone, phone.upper()) for phone in plain]
+
+    def _looked_up(self, word: str) -> list[str]:
+        # As a noun ("nn"), or else the letter A would be the article.
+        value = self._lookup(self._lexicon, word.encode("ascii"), b"nn", None)
+        found, cell = [], value
+        while cell:
+            found.append(self._text(self._car(cell)).decode("ascii"))
+            cell = self._cdr(cell)
+        if value:
+            self._delete(value)
+        return found
 
 
 @cache
