@@ -10,7 +10,8 @@ COPY schemas schemas
 COPY transforms transforms
 COPY pipelines pipelines
 COPY jobs jobs
-RUN pip install --no-cache-dir -c constraints.txt .
+COPY trainers trainers
+RUN pip install --no-cache-dir -c constraints.txt ".[s3,llm]"
 COPY examples examples
 RUN useradd --create-home voxmill
 USER voxmill
