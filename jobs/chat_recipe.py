@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.settings import JobSettings
+from jobs.similarity_recipe import similarity_of
 from schemas.errors import SettingsError
 from transforms.ask import Prompts
 from transforms.ask_respond import AskRespond
@@ -122,6 +123,7 @@ def ask_rewrite(job: JobSettings, keys: Keys) -> AskRewrite:
         max_chars=rewrite.max_chars.pairs(),
         max_asks=chat.max_asks,
         keep=chat.keep,
+        similarity=similarity_of(chat),
     )
 
 

@@ -78,6 +78,20 @@ class ModelSettings(_Model):
     price: Price | None = None
 
 
+class SimilaritySettings(_Model):
+    """A sentence model in a local folder, and the least cosine that a rewrite must reach.
+
+    ``model`` is relative to the job file. The checksums are filled in; one that is given must be
+    that of the file. ``langs`` are the languages that the model knows; others are not compared.
+    """
+
+    model: str = ""  # empty in a manifest, which holds no path
+    min: Annotated[float, Field(ge=-1, le=1)] = 0.6
+    langs: Annotated[tuple[str, ...], Field(min_length=1)] = ("en",)
+    graph_sha256: str = ""
+    tokenizer_sha256: str = ""
+
+
 class RewriteChat(_Model):
     """How a model rewrites. A prompt is a path, or the text itself (more than one line).
 
@@ -94,6 +108,7 @@ class RewriteChat(_Model):
         "negation",
         "question",
     )
+    similarity: SimilaritySettings | None = None
 
 
 class RespondChat(_Model):

@@ -17,6 +17,12 @@ from jobs.jobfile import load_overridden
 from jobs.recipe import BACKENDS, check_voices, pipeline_of, request_of
 from jobs.recipe_heard import source_place
 from jobs.settings import BaseJob, JobSettings
+from jobs.similarity_recipe import (
+    settings_of,
+    try_similarity,
+    with_similarity,
+    without_similarity,
+)
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
@@ -54,6 +60,7 @@ def doctor(
     if not isinstance(job, JobSettings):
         return [*findings, _heard(job, path.parent), _store(job)]
     bank: VoiceBank | None = None
+    job, likeness = _similarity(job, path.parent)
     try:
         bank = load_bank(path.parent / job.voices.bank)
         job = with_prompts(job, path.parent)
@@ -61,6 +68,7 @@ def doctor(
     except VoxmillError as error:
         findings.append(_failed("job", error, "mend what it names in the job file"))
         pipeline = None
+    findings += likeness
     findings += _voices(bank) if bank is not None else []
     findings.append(_source(job, path.parent))
     findings.append(_store(job))
@@ -96,6 +104,18 @@ def quick(job: JobSettings) -> list[Finding]:
             asked = try_endpoint(url, model, keys.get(env) if env else None)
             found.append(_finding(f"{who} at {url}", asked))
     return found
+
+
+def _similarity(job: JobSettings, folder: Path) -> tuple[JobSettings, list[Finding]]:
+    """The sentence model, loaded and tried; a job whose model is of no use goes on without it."""
+    if settings_of(job) is None:
+        return job, []
+    try:
+        told = with_similarity(job, folder)
+        return told, [Finding("similarity", "ok", try_similarity(told))]
+    except VoxmillError as error:
+        cure = "mend what it names, or leave rewrite.chat.similarity out"
+        return without_similarity(job), [_failed("similarity", error, cure)]
 
 
 def _round_trips(job: JobSettings, steps: list[AskingStep]) -> Iterator[Finding]:

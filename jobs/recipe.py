@@ -9,6 +9,7 @@ from jobs.check_settings import augment_of, checks_of
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
+from jobs.similarity_recipe import try_similarity, with_similarity, without_place
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
@@ -119,7 +120,8 @@ def request_of(
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
-    told = with_prompts(job, folder)
+    told = with_similarity(with_prompts(job, folder), folder)
+    try_similarity(told)
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
     if job.output.work is not None:
@@ -152,6 +154,7 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "store"):
         settings["source"].pop(name)
+    without_place(settings)
     settings["models"] = without_addresses(settings["models"])
     settings["voices"] = [asdict(voice) for voice in bank.voices]
     return settings

@@ -6,7 +6,7 @@ replies are committed at a desk under their request's key before anybody uses th
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypedDict
 
@@ -21,6 +21,7 @@ from transforms.backends.chat.protocol import Ask, ChatBackend, Messages, Reply
 from transforms.prompts.prompt import ANSWER_KEYS, Prompt
 from transforms.randomness import draw
 from transforms.replies.parse import Flaw
+from transforms.replies.similarity import Compare
 from transforms.step import Artifacts, BatchFn, Step
 from transforms.text.clean import HAN
 
@@ -101,6 +102,7 @@ class Dialogue:
     seed: int
     row: str
     ask: AskFor
+    compare: Compare | None = None  # of a step that has a sentence model
     calls: list[Call] = field(default_factory=list)
 
     async def converse(
@@ -160,6 +162,10 @@ class AskingStep(Step):
     def estimate(self, row: dict[str, Any]) -> Estimate:
         """A guess for one row of the conversation table."""
 
+    def open_comparing(self) -> AbstractContextManager[Compare | None]:
+        """Load what else judges replies, once per worker."""
+        return nullcontext()
+
     def open_asking(self, office: Office) -> AbstractContextManager[AskFn]:
         """The batch function, which takes the desk of the rows' partition too."""
         return _opened(self, office)
@@ -177,8 +183,13 @@ class AskingStep(Step):
 
 @contextmanager
 def _opened(step: AskingStep, office: Office) -> Iterator[AskFn]:
+    with step.open_comparing() as compare:
+        yield _asking(step, office, compare)
+
+
+def _asking(step: AskingStep, office: Office, compare: Compare | None) -> AskFn:
     async def one(row: dict[str, Any], ask: AskFor) -> dict[str, Any]:
-        dialogue = Dialogue(step.name, step.seed, row["id"], ask)
+        dialogue = Dialogue(step.name, step.seed, row["id"], ask, compare)
         error: RowFailure | None = None
         turns: list[Any] = []
         try:
@@ -199,7 +210,7 @@ def _opened(step: AskingStep, office: Office) -> Iterator[AskFn]:
         rows = office.gather(one(row, ask) for row in batch.to_pylist())
         return pa.RecordBatch.from_pylist(rows, schema=step.writes)
 
-    yield run
+    return run
 
 
 def tokens_guess(text: str) -> float:

@@ -1,6 +1,7 @@
 """Rewrites each instruction in spoken style by a language model, checked and repaired."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -25,6 +26,7 @@ from transforms.replies.flaws import flaws_of_answer, flaws_of_reply
 from transforms.replies.meaning import Kept, meaning_flaws
 from transforms.replies.parse import Flaw, answer_in
 from transforms.replies.polish import polish
+from transforms.replies.similarity import Compare, Similarity
 from transforms.spoken import SPOKEN, SpokenTurn
 from transforms.step import Identity, Resources, TableName
 from transforms.text import rules
@@ -42,8 +44,8 @@ class AskRewrite(AskingStep):
     """User turns become ``questions``; a turn that carries audio is left as it was said.
 
     Each turn is asked for alone, with the source's earlier turns as context. ``max_asks`` counts
-    the first ask and its repairs. ``keep`` names what must survive. Lengths in characters, by
-    language.
+    the first ask and its repairs. ``keep`` names what must survive; ``similarity`` looks at what
+    nothing else finds fault with. Lengths in characters, by language.
     """
 
     chat: ChatBackend
@@ -54,6 +56,7 @@ class AskRewrite(AskingStep):
     max_chars: PerLang
     max_asks: int
     keep: tuple[Kept, ...]
+    similarity: Similarity | None = None
 
     name: ClassVar[str] = "rewrite"
     column: ClassVar[str] = "questions"
@@ -73,7 +76,9 @@ class AskRewrite(AskingStep):
     resources: Resources = Resources(batch_rows=1_000_000)
 
     def identity(self) -> Identity:
+        similarity = {} if self.similarity is None else {"similarity": self.similarity.identity()}
         return {
+            **similarity,
             "backend": "chat",
             "model": dict(self.chat.identity()),
             "seed": self.seed,
@@ -86,6 +91,9 @@ class AskRewrite(AskingStep):
             "rules": rules.VERSION,
             **versions("num2words", "cn2an", "unicode"),
         }
+
+    def open_comparing(self) -> AbstractContextManager[Compare | None]:
+        return nullcontext() if self.similarity is None else self.similarity.open()
 
     async def turns(self, row: dict[str, Any], dialogue: Dialogue) -> list[SpokenTurn]:
         return [
@@ -113,7 +121,10 @@ class AskRewrite(AskingStep):
         source = "\n".join((values["text"], values["input"]))
 
         def judge(reply: Reply) -> tuple[str, list[Flaw]]:
-            return self._judged(reply, row["lang"], messages[0][1], source, values["text"])
+            text, flaws = self._judged(reply, row["lang"], messages[0][1], source, values["text"])
+            if not flaws and dialogue.compare is not None:
+                flaws = dialogue.compare(source.strip(), text, row["lang"])
+            return text, flaws
 
         text, flaws = await dialogue.converse(turn, prompt, messages, judge, self.max_asks)
         reasons = [reason(self.name, code, detail, turn) for code, detail in flaws]
