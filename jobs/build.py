@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from jobs.card import render_card
@@ -17,6 +18,7 @@ from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
 from pipelines.task import Job
@@ -57,12 +59,12 @@ def build_job(
         refit=refit,
         keys=read_keys(job) if isinstance(job, JobSettings) else None,
     )
-    with ProgressView(quiet=quiet) as view:
+    with ProgressView(quiet=quiet) as view, ExitStack() as alive:
         store = open_store(request.output)
         pointer = read_pointer(store)
         view.stage("plan", 1)
         check_conditional_puts(open_store(request.output))
-        planned = prepare(request)
+        planned = prepare(request, writing=lambda: alive.enter_context(planning(store)))
         view.finished()
         if isinstance(job, JobSettings):
             _look_first(job, planned, view)
@@ -72,7 +74,7 @@ def build_job(
                 "output memory://: it lives in one process, and workers are others; give "
                 "--workers 0, or another --output"
             )
-        result = build(planned, _starter(job, workers, view), view)
+        result = build(planned, _starter(job, workers, view), view, alive.close)
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged

@@ -63,7 +63,10 @@ def _told(found: Found, scratch: Found, grace: str, dry_run: bool) -> str:
             f"  {len(found.running)} builds show signs of life: what they need was left alone (if "
             "they were killed just now, wait 5 minutes, or give --none-running)"
         )
-    if not garbage:
+    planning = any(item.plan is None for item in found.running)
+    if planning:
+        lines.append("  one is still being planned: nothing goes until it is known what it needs")
+    elif not garbage:
         lines.append(f"  nothing is older than {grace} that no snapshot names")
     lines += [
         f"  not looked for: {part.not_looked}" for part in (found, scratch) if part.not_looked

@@ -10,6 +10,7 @@ from jobs.settings import BaseJob, JobSettings
 from jobs.spending import spending
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code
+from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.snapshot import Manifest, snapshot_path
 from schemas.store import Store
 from transforms.environment import environment
@@ -115,11 +116,12 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
                 f"{busy:.1f} s, {result.computed[name]} computed, {rows} reused",
             )
     console.print(table)
+    deep = " --deep" if scheme_of(store.uri) in OBJECT_SCHEMES else ""
     console.print(f"identity {manifest['identity']}", soft_wrap=True, highlight=False)
     console.print(
         f"Look and listen:  {store.uri}/report/index.html\n"
         f"One sample:       voxmill inspect {store.uri} KEY\n"
-        f"Check every byte: voxmill verify {store.uri}",
+        f"Check every byte: voxmill verify {store.uri}{deep}",
         soft_wrap=True,
         highlight=False,
     )

@@ -115,9 +115,15 @@ class _Run:
         return receipts
 
 
-def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) -> Result:
+def build(
+    planned: Planned,
+    start: Callable[[Job], Engine],
+    listener: Listener,
+    shown: Callable[[], None] = lambda: None,
+) -> Result:
     """Build what was prepared; if its snapshot stands already, check it and mend what is damaged.
 
+    ``shown`` is called as soon as the build shows a sign of life of its own.
     Raises DamageError where a published file is damaged and comes out different when recomputed.
     """
     began = time.monotonic()
@@ -155,6 +161,7 @@ def build(planned: Planned, start: Callable[[Job], Engine], listener: Listener) 
         carry=carry,
     )
     with holding(output, job.build_id, job.scratch, plan, planned.pins):
+        shown()
         engine = start(job)
         try:
             run = _Run(planned, engine, listener, _whole_pins(output, planned), carry)

@@ -16,7 +16,7 @@ from pipelines.lease import LIVE_S, Lease, leases
 from pipelines.plan import read_plan
 from pipelines.replies import read_listing
 from schemas.errors import ConflictError, DamageError, StoreError
-from schemas.snapshot import Manifest, read_snapshot, versions
+from schemas.snapshot import FileEntry, Manifest, read_snapshot, versions
 from schemas.store import ObjectMeta, Store, Unfinished
 
 # What is swept, in the order of deletion: a commit goes before the shard that it names.
@@ -66,10 +66,11 @@ def find_garbage(output: Store, grace_s: float, *, none_running: bool = False) -
     """
     now_s = probe.clock_s(output)
     running = [] if none_running else live(output, now_s)
-    since_s = min((item.started_s for item in running), default=float("inf")) - _SKEW_S
+    since_s = _needed_since_s(running)
     keep, builds = _named(output, [read_snapshot(output, number) for number in versions(output)])
     for item in running:
-        keep |= _of_build(output, item)
+        if item.plan is not None:
+            keep |= _of_build(output, item, item.plan)
         builds.add(item.build_id)
     found = []
     keep |= {item.path for item in running}
@@ -84,17 +85,19 @@ def find_garbage(output: Store, grace_s: float, *, none_running: bool = False) -
 def find_scratch(work: Store, grace_s: float, running: Iterable[Lease]) -> Found:
     """What dead builds left in a work store; the packs of the memo are not touched."""
     now_s = probe.clock_s(work)
-    alive = {item.scratch for item in running}
+    alive = list(running)
+    scratches = {item.scratch for item in alive}
+    since_s = _needed_since_s(alive)
     found = []
     for meta in work.scan("builds"):
         match = _SCRATCH.fullmatch(meta.path)
-        if match and match[1] not in alive and now_s - meta.modified_s >= grace_s:
+        kept = match is None or match[1] in scratches
+        if not kept and now_s - meta.modified_s >= grace_s and meta.modified_s < since_s:
             found.append(
                 Garbage(meta.path, "scratch of a dead build", meta.size, now_s - meta.modified_s)
             )
-    since_s = min((item.started_s for item in running), default=float("inf")) - _SKEW_S
     unfinished, not_looked = _unfinished(work, now_s, grace_s, since_s)
-    return Found(work, found + unfinished, list(running), not_looked)
+    return Found(work, found + unfinished, alive, not_looked)
 
 
 def live(output: Store, now_s: float) -> list[Lease]:
@@ -114,6 +117,15 @@ def remove(found: Found, output: Store, *, none_running: bool = False) -> None:
     for item in found.garbage:
         if item.unfinished is not None:
             found.store.discard(item.unfinished)
+
+
+def _needed_since_s(running: Iterable[Lease]) -> float:
+    """What was written since then may be needed: all, while a build is planned.
+
+    A build that plans may turn out to go on with one that died, and need whatever that one left.
+    """
+    starts = [item.started_s if item.plan else float("-inf") for item in running]
+    return min(starts, default=float("inf")) - _SKEW_S
 
 
 def _candidates(output: Store) -> Iterator[tuple[ObjectMeta, str]]:
@@ -151,15 +163,15 @@ def _named(output: Store, manifests: list[Manifest]) -> tuple[set[str], set[str]
     return keep, builds
 
 
-def _of_build(output: Store, running: Lease) -> set[str]:
+def _of_build(output: Store, running: Lease, planned: FileEntry) -> set[str]:
     """What a running build takes from before its start: plan, rows, artifacts, committed shards."""
-    keep = {running.plan["name"], *(entry["name"] for entry in running.artifacts.values())}
+    keep = {planned["name"], *(entry["name"] for entry in running.artifacts.values())}
     try:
-        plan = json.loads(output.get(running.plan["name"]))
+        plan = json.loads(output.get(planned["name"]))
         keep |= {item["file"] for item in plan["partitions"]}
     except (ValueError, KeyError, TypeError, StoreError) as error:
         raise DamageError(
-            f"{output.uri}/{running.plan['name']}: the plan of a running build cannot be read "
+            f"{output.uri}/{planned['name']}: the plan of a running build cannot be read "
             f"({error}); nothing is removed, run the same command again when it has ended"
         ) from error
     for path in output.list(f"commits/{running.build_id}"):

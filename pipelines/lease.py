@@ -2,6 +2,7 @@
 
 import json
 import logging
+import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ class Lease:
     path: str
     build_id: str
     scratch: str  # its folder in the work store
-    plan: FileEntry
+    plan: FileEntry | None  # None: it has only begun to plan, and what it needs is not known yet
     artifacts: Mapping[str, FileEntry]  # that it took from its parent
     started_s: float
     seen_s: float
@@ -36,7 +37,7 @@ def holding(
     store: Store,
     build_id: str,
     scratch: str,
-    plan: FileEntry,
+    plan: FileEntry | None,
     artifacts: Mapping[str, FileEntry],
     beat_s: float = BEAT_S,
 ) -> Iterator[None]:
@@ -72,6 +73,14 @@ def holding(
             store.delete_many([path])
         except StoreError as error:
             logger.warning("%s; `voxmill clean` will remove it", error)
+
+
+@contextmanager
+def planning(store: Store) -> Iterator[None]:
+    """Show that a build is being planned: its id and its plan are not known yet."""
+    nobody = "0" * 24
+    with holding(store, nobody, f"builds/{nobody}-{secrets.token_hex(4)}", None, {}):
+        yield
 
 
 def leases(store: Store) -> list[Lease]:

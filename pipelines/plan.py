@@ -7,7 +7,7 @@ rows that are gone leave their partition, new rows form new ones. Shards are pla
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -145,11 +145,13 @@ def make_plan(
     target_bytes: int,
     eval_fraction: float,
     same_lineage: bool = False,
+    writing: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Plan snapshot ``version``: read the source once, write what is new to ``inputs/``.
 
-    Memory: one id per row that the parent knew, and one bucket of rows. Raises ConflictError if
-    the parent's rows and these have almost nothing in common, unless ``same_lineage``.
+    ``writing`` is called before the first write of a new plan. Memory: one id per row that the
+    parent knew, and one bucket of rows. Raises ConflictError if the parent's rows and these have
+    almost nothing in common, unless ``same_lineage``.
     """
     known = {key: item.name for item in parent.partitions for key in item.ids} if parent else {}
     before = parent.partitions if parent else ()
@@ -164,6 +166,9 @@ def make_plan(
                 f"{familiar} are among the {count} that were read; choose another --output, "
                 "or, if this is the same source after a large edit, --set output.same_lineage=true"
             )
+        changed = bool(lost) or not count == len(present) == len(known)
+        if changed:
+            writing()
         found: dict[str, list[dict[str, object]]] = {name: [] for name in lost}
 
         def unknown() -> Iterator[dict[str, object]]:
@@ -190,7 +195,10 @@ def make_plan(
             kept.append(_without_the_gone(store, partition, present))
     partitions = (*kept, *added)
     planned = parent.shards if parent else ()
-    return Plan(partitions, _shards(partitions, planned, target_bytes, eval_fraction))
+    plan = Plan(partitions, _shards(partitions, planned, target_bytes, eval_fraction))
+    if not changed and parent and plan.digest != parent.digest:
+        writing()
+    return plan
 
 
 def _present(folder: Path, parent: Plan) -> tuple[set[str], int]:

@@ -56,10 +56,15 @@ class Planned:
     before: Plan | None = None  # the parent's plan
 
 
-def prepare(request: Request, output: Store | None = None) -> Planned:
+def prepare(
+    request: Request,
+    output: Store | None = None,
+    writing: Callable[[], None] = lambda: None,
+) -> Planned:
     """Read the source, plan it against the newest snapshot, and name the build.
 
     ``output`` stands in for the request's own output, for a look that writes nothing.
+    ``writing`` is called before the first write of a new plan.
     """
     output = output or open_store(request.output)
     parent = latest_snapshot(output)
@@ -72,6 +77,7 @@ def prepare(request: Request, output: Store | None = None) -> Planned:
         target_bytes=request.target_bytes,
         eval_fraction=request.eval_fraction,
         same_lineage=request.same_lineage,
+        writing=writing,
     )
     generation = parent["generation"] if parent else 0
     if request.retry_failed and parent and _can_be_retried(output, parent):

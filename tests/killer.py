@@ -19,7 +19,7 @@ from schemas.object_store import ObjectStore
 # between spool, upload, check, commit, snapshot and pointer: (when, method, prefix, number)
 POINTS = (
     ("before", "put", "inputs/", 2),
-    ("after", "put", "running/", 1),
+    ("after", "put", "running/", 3),  # two for the planning, two for the build
     ("after", "put", "memo/synthesize", 2),
     ("before", "put", "artifacts/kmeans", 1),
     ("after", "put", "artifacts/kmeans", 1),

@@ -75,11 +75,16 @@ class Proxy:
     endpoint: str = ""
     rules: list[Rule] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[tuple[str, int]] = field(default_factory=list)  # of GET: target, bytes of the body
 
     @property
     def front(self) -> Server:
         """The server as it looks through the proxy."""
         return Server(self.endpoint)
+
+    def read_bytes(self, pattern: str = "") -> int:
+        """How many bytes clients were sent of objects whose path and query match."""
+        return sum(size for target, size in self.sent if re.search(pattern, target))
 
     def break_with(
         self,
@@ -256,6 +261,8 @@ async def _client(front: Proxy, reader: asyncio.StreamReader, writer: asyncio.St
         while (request := await _read_request(reader, writer)) is not None:
             front.seen.append((request.method, request.target))
             answer = await _answer(front, request)
+            if request.method == "GET":
+                front.sent.append((request.target, len(answer.body[: answer.cut])))
             if not await _send(writer, answer, request.method == "HEAD"):
                 break
     except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.lease import holding
+from pipelines.lease import holding, leases
 from schemas.canonical import sha256_hex
+from schemas.object_store import PART_BYTES
 from schemas.snapshot import latest_snapshot, versions
-from schemas.store import Store, StoreAddress, open_store
+from schemas.store import FileStore, Store, StoreAddress, open_store
 from tests import proxy as weather
 from tests.jobs.small import (
     ROOT,
@@ -119,17 +121,21 @@ def test_a_bucket_holds_the_bytes_of_a_folder_and_every_command_works_there(
 
 
 def test_verifying_a_bucket_reads_little_and_deep_reads_it_all(
-    reference: Reference, through: tuple[str, Proxy]
+    through: tuple[str, Proxy], s3: StoreAddress, tmp_path: Path
 ) -> None:
     uri, front = through
-    assert bucket_build(reference.job, uri).code == 0
-    for deep, whole_reads in ((("--deep",), True), ((), False)):
-        front.seen.clear()
+    built = bucket_build(write_job(tmp_path, rows(60)), uri)  # eight of them are looked at
+    assert built.code == 0, built.err
+    assert f"Check every byte: voxmill verify {uri} --deep\n" in built.out + built.err
+    read = {}
+    for deep in ((), ("--deep",)):
+        front.sent.clear()
         assert voxmill("verify", uri, *deep).code == 0
-        heads = [target for method, target in front.seen if method == "HEAD" and ".tar" in target]
-        reads = [target for method, target in front.seen if method == "GET" and ".tar" in target]
-        assert reads
-        assert bool(heads) or whole_reads
+        read[deep] = (front.read_bytes(r"\.tar"), front.read_bytes())
+    shards = sum(meta.size for meta in open_store(s3).scan("shards"))
+    assert 0 < read[()][0] < shards / 2
+    assert read["--deep",][0] >= shards
+    assert read[()][1] < read["--deep",][1] / 2
 
 
 @pytest.mark.parametrize("deep", [(), ("--deep",)], ids=["checksums", "deep"])
@@ -292,6 +298,42 @@ def test_a_killed_build_is_resumed_to_the_same_corpus_and_leaves_no_debris(
         assert sum(done.last_json["computed_rows"].values()) == 0, "finished work was done again"
 
 
+def test_a_kill_inside_a_multipart_upload_leaves_nothing_that_counts(
+    through: tuple[str, Proxy], s3: StoreAddress, tmp_path: Path
+) -> None:
+    uri, front = through
+    more = " Some are small and old, others are large and new, and all of them are liked." * 2
+    lines = [{**line, "output": line["output"] + more} for line in rows(60)]
+    job = write_job(tmp_path, lines)
+    whole = build_here(job, tmp_path / "out")
+    assert whole.code == 0, whole.err
+    (shard,) = FileStore(tmp_path / "out").scan("shards")
+    assert shard.size > PART_BYTES
+    died: list[subprocess.Popen[bytes]] = []
+
+    async def kill(request: weather.Request, ask: weather.Ask) -> weather.Answer:
+        await ask(request)  # the store has this part
+        died[0].kill()
+        return weather.Answer(0, {}, b"", reset=True)
+
+    rule = front.break_with(weather.Fault("kill", kill), "PUT", r"shards/.*partNumber=1\b")
+    command = [sys.executable, "-m", "jobs.cli", "build", str(job), "--output", uri]
+    died.append(subprocess.Popen([*command, "--workers", "0", "--quiet"], cwd=ROOT))
+    assert died[0].wait(timeout=120) == -9
+    assert rule.hits == 1
+    store = open_store(s3)
+    assert [item.path for item in store.unfinished()] == [shard.path]
+    assert store.list("shards") == []
+    done = bucket_build(job, uri)
+    assert done.code == 0, done.err
+    assert done.last_json["identity"] == whole.last_json["identity"]
+    assert sum(done.last_json["computed_rows"].values()) == 0, "finished work was done again"
+    assert len(list(store.unfinished())) == 1
+    assert voxmill("clean", uri, "--grace", "0", "--none-running").code == 0
+    assert list(store.unfinished()) == []
+    assert contents(store) == contents(open_store(str(tmp_path / "out")))
+
+
 def test_clean_removes_the_rests_of_a_dead_build_after_a_grace_period_and_nothing_else(
     reference: Reference, uri: str, s3: StoreAddress
 ) -> None:
@@ -350,6 +392,35 @@ def test_clean_leaves_a_running_build_alone(
         assert store.list("") == here
     done = voxmill("clean", uri, "--grace", "0", "--json")
     assert done.last_json["removed"] == 5
+
+
+def test_clean_takes_nothing_from_a_build_that_is_being_planned(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs import build as builds
+    from pipelines import publish
+
+    output = tmp_path / "out"
+    real, real_ending = builds.prepare, publish._write_outcomes
+
+    def plan_then_clean(*arguments: Any, **more: Any) -> Any:
+        planned = real(*arguments, **more)
+        done = voxmill("clean", output, "--grace", "0")
+        assert "0 objects removed" in done.out
+        assert "one is still being planned: nothing goes" in done.out
+        return planned
+
+    def look(*arguments: Any) -> Any:
+        (lease,) = leases(open_store(str(output)))
+        assert lease.plan is not None, "the build's own sign of life took over"
+        return real_ending(*arguments)
+
+    monkeypatch.setattr(builds, "prepare", plan_then_clean)
+    monkeypatch.setattr(publish, "_write_outcomes", look)
+    done = build_here(reference.job, output)
+    assert done.code == 0, done.err
+    assert done.last_json["identity"] == reference.line["identity"]
+    assert leases(open_store(str(output))) == []
 
 
 def test_clean_refuses_where_it_cannot_know_what_a_snapshot_names(
