@@ -1,13 +1,12 @@
 """`voxmill build`: from a job file to a snapshot, a table and a report."""
 
-import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
 from jobs.doctor import quick
+from jobs.engines import num_workers, start_engine
 from jobs.jobfile import load_overridden
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
@@ -16,12 +15,10 @@ from jobs.report.render import render_report
 from jobs.settings import BaseJob, JobSettings
 from jobs.summary import run_record
 from pipelines.build import Result, build
-from pipelines.engines.engine import Engine, Listener
-from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.engines.engine import Listener
 from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
-from pipelines.task import Job
 from schemas.address import scheme_of
 from schemas.canonical import pretty_json
 from schemas.errors import BackendError, SettingsError
@@ -38,6 +35,7 @@ def build_job(
     source: str | None = None,
     output: str | None = None,
     engine: str | None = None,
+    address: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
     retry_failed: bool = False,
@@ -49,7 +47,7 @@ def build_job(
     Gives the job as it was run, what was done, and how many workers did it.
     """
     job = load_overridden(
-        path, changes, source=source, output=output, engine=engine, workers=workers
+        path, changes, source=source, output=output, engine=engine, address=address, workers=workers
     )
     request = request_of(
         job,
@@ -68,13 +66,13 @@ def build_job(
         view.finished()
         if isinstance(job, JobSettings):
             _look_first(job, planned, view)
-        workers = _workers(job)
+        workers = num_workers(job)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
             raise SettingsError(
                 "output memory://: it lives in one process, and workers are others; give "
                 "--workers 0, or another --output"
             )
-        result = build(planned, _starter(job, workers, view), view, alive.close)
+        result = build(planned, start_engine(job, view), view, alive.close)
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged
@@ -112,17 +110,3 @@ def _describe(store: Store, job: BaseJob, result: Result, workers: int) -> None:
     if current_version(store) in (None, result.manifest["version"]):  # the card is for readers
         store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
     store.put(RUN, pretty_json(run))
-
-
-def _workers(job: BaseJob) -> int:
-    count = job.engine.workers
-    return os.cpu_count() or 1 if count is None else count
-
-
-def _starter(job: BaseJob, workers: int, listener: Listener) -> Callable[[Job], Engine]:
-    def start(work: Job) -> Engine:
-        if workers == 0:
-            return InlineEngine(work, listener)
-        return LocalEngine(work, workers, job.engine.row_timeout_s, listener)
-
-    return start

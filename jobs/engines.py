@@ -52,11 +52,11 @@ def _ray(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
     # read by Ray itself when it starts; what the user has set stands
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    from jobs.ray_pools import pools_of
+    from jobs.ray_pools import options_of
     from pipelines.engines.ray_engine import RayEngine
 
-    settings, pools = job.engine, pools_of(job)
-    return lambda work: RayEngine(work, pools, settings.row_timeout_s, listener)
+    options = options_of(job)
+    return lambda work: RayEngine(work, options, job.engine.row_timeout_s, listener)
 
 
 def _beam(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:

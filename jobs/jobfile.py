@@ -66,6 +66,7 @@ def load_overridden(
     source: str | None = None,
     output: str | None = None,
     engine: str | None = None,
+    address: str | None = None,
     workers: int | None = None,
 ) -> BaseJob:
     """A job file with the command line's options standing above it."""
@@ -73,6 +74,7 @@ def load_overridden(
         "source.path": _from_here(source),
         "output.uri": output,
         "engine.name": engine,
+        "engine.ray.address": address,
         "engine.workers": workers,
     }
     given = [

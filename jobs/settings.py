@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
+from jobs.engine_settings import EngineSettings
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -164,14 +165,6 @@ class Limits(_Model):
 
     max_failed_fraction: Fraction = 0.01
     min_accepted_fraction: Fraction = 0.0
-
-
-class EngineSettings(_Model):
-    """How the work is done. Nothing here changes a byte of the corpus."""
-
-    name: Literal["local"] = "local"
-    workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core; 0: in this process
-    row_timeout_s: Annotated[float, Field(gt=0)] = 120.0
 
 
 class BaseJob(_Model):

@@ -289,8 +289,7 @@ def _fit(run: _Run, work: Store, fit: str, parts: list[str]) -> None:
     folder = parts[0].rpartition("/")[0] if parts else ""
     for level, knots in enumerate(levels(parts, folder), 1):
         merges = [
-            MergeParts(state=run.state, fit=fit, parts=knot.parts, into=knot.into)
-            for knot in knots
+            MergeParts(state=run.state, fit=fit, parts=knot.parts, into=knot.into) for knot in knots
         ]
         run.stage(f"merge {fit} {level}", merges, len(merges))
         for knot in knots:

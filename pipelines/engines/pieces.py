@@ -6,16 +6,42 @@ leaves its results in the memo, where the next finds them. While one pool speaks
 pool before it asks for the next ones.
 """
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.asking import asking_steps, node_after
 from pipelines.graph import Pipeline
-from pipelines.task import AskAhead, Receipt, RunPartition, RunSteps, Task
+from pipelines.task import (
+    AskAhead,
+    AssembleShard,
+    Exhibit,
+    FinishFit,
+    MergeParts,
+    Receipt,
+    RunPartition,
+    RunSteps,
+    Task,
+)
+from schemas.errors import SettingsError
 from transforms.step import Resources, Step
 
-Overrides = Mapping[str, Resources]  # by step: what the job says it needs
 PLAIN = Resources()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """What a job says of one step's workers; None is the step's own word, or the engine's."""
+
+    cpus: float | None = None
+    gpus: float | None = None
+    memory_mb: int | None = None
+    min_workers: int | None = None
+    max_workers: int | None = None
+
+
+Pools = Mapping[str, Pool]  # by step
+UNSAID = Pool()
 
 
 @dataclass(frozen=True)
@@ -28,6 +54,8 @@ class Piece:
     name: str
     until: str | None
     needs: Resources
+    min_workers: int | None = None
+    max_workers: int | None = None
 
     def of(self, task: Task) -> Task:
         """This piece of a task."""
@@ -42,25 +70,24 @@ class Piece:
         )
 
 
-def pieces_of(pipeline: Pipeline, task: Task, overrides: Overrides) -> list[Piece]:
+def pieces_of(pipeline: Pipeline, task: Task, pools: Pools) -> list[Piece]:
     """The chain for a task and all of its kind."""
     if isinstance(task, AskAhead):
-        steps: Sequence[Step] = asking_steps(pipeline, task.until)
-        return [Piece("ask", None, together([needs_of(step, overrides) for step in steps]))]
+        return [_piece("ask", None, asking_steps(pipeline, task.until), pools)]
     if not isinstance(task, RunPartition):
-        return [Piece(type(task).__name__, None, PLAIN)]
-    steps = _memo_steps_before(pipeline, task.until)
+        return [Piece(_KINDS.get(type(task), "rows"), None, PLAIN)]
     groups: list[list[Step]] = []
-    for step in steps:
-        if groups and _alike(needs_of(groups[-1][-1], overrides), needs_of(step, overrides)):
+    for step in _memo_steps_before(pipeline, task.until):
+        if groups and _alike(groups[-1][-1], step, pools):
             groups[-1].append(step)
         else:
             groups.append([step])
     pieces = [
-        Piece(
+        _piece(
             "+".join(step.name for step in group),
             node_after(pipeline, group[-1].name),
-            together([needs_of(step, overrides) for step in group]),
+            group,
+            pools,
         )
         for group in groups
     ]
@@ -68,19 +95,51 @@ def pieces_of(pipeline: Pipeline, task: Task, overrides: Overrides) -> list[Piec
     return [*pieces[:-1], replace(last, until=None)]
 
 
-def needs_of(step: Step, overrides: Overrides) -> Resources:
+_KINDS: Mapping[type[Task], str] = {
+    MergeParts: "merging",
+    FinishFit: "fitting",
+    AssembleShard: "shards",
+    Exhibit: "exhibits",
+}
+
+
+def check_names(pipeline: Pipeline, pools: Pools) -> None:
+    """Raise SettingsError for a pool of a step that the pipeline does not have."""
+    known = [step.name for step in pipeline.memo_steps()]
+    for name in pools:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise SettingsError(
+                f"engine.ray.pools: the pipeline {pipeline.name} has no step '{name}' with workers "
+                f"of its own; {hint}wanted one of {', '.join(known)}"
+            )
+
+
+def needs_of(step: Step, pools: Pools) -> Resources:
     """What one worker of a step needs; the job's word stands above the step's own."""
-    return overrides.get(step.name, step.resources)
-
-
-def together(needs: Sequence[Resources]) -> Resources:
-    """What a worker needs that does several steps, one after the other."""
-    if not needs:
-        return PLAIN
+    pool, own = pools.get(step.name, UNSAID), step.resources
     return Resources(
-        cpus=max(item.cpus for item in needs),
-        gpus=max(item.gpus for item in needs),
-        memory_mb=max(item.memory_mb for item in needs),
+        cpus=own.cpus if pool.cpus is None else pool.cpus,
+        gpus=own.gpus if pool.gpus is None else pool.gpus,
+        memory_mb=own.memory_mb if pool.memory_mb is None else pool.memory_mb,
+    )
+
+
+def _piece(name: str, until: str | None, steps: Sequence[Step], pools: Pools) -> Piece:
+    """A piece whose worker does several steps, one after the other."""
+    needs = [needs_of(step, pools) for step in steps]
+    told = [pools.get(step.name, UNSAID) for step in steps]
+    return Piece(
+        name,
+        until,
+        Resources(
+            cpus=max(item.cpus for item in needs),
+            gpus=max(item.gpus for item in needs),
+            memory_mb=max(item.memory_mb for item in needs),
+        ),
+        max((item.min_workers for item in told if item.min_workers), default=None),
+        max((item.max_workers for item in told if item.max_workers), default=None),
     )
 
 
@@ -110,6 +169,11 @@ def _memo_steps_before(pipeline: Pipeline, until: str | None) -> list[Step]:
     return steps
 
 
-def _alike(one: Resources, other: Resources) -> bool:
-    """Whether a worker of one has no more than the other: memory does not part them."""
-    return (one.cpus, one.gpus) == (other.cpus, other.gpus)
+def _alike(one: Step, other: Step, pools: Pools) -> bool:
+    """Whether one pool can do both without holding what a step does not use. Memory parts none."""
+
+    def kind(step: Step) -> tuple[float, float, int | None, int | None]:
+        needs, pool = needs_of(step, pools), pools.get(step.name, UNSAID)
+        return needs.cpus, needs.gpus, pool.min_workers, pool.max_workers
+
+    return kind(one) == kind(other)

@@ -1,0 +1,140 @@
+"""What runs on a Ray cluster: the worker of a pool, and the ledger that counts what dies.
+
+A worker is an actor of Ray Data's. It gets rows of (number, task, answer), does its piece of each
+task in a hosted process, and passes the answer on. An error is an answer too: one that Ray saw
+would end the whole job.
+"""
+
+import pickle
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from pipelines.engines.host import Answer, Host
+from pipelines.engines.pieces import Piece, joined
+from pipelines.task import Job, Task
+
+ROW = pa.schema([("number", pa.int64()), ("task", pa.binary()), ("answer", pa.binary())])
+REPORT_S = 2.0  # between reports of a task that takes long
+LEDGER_S = 10.0  # that a worker waits for the ledger, which is no reason to stop
+LOST = 12  # so often may one task lose its worker
+
+
+@ray.remote(num_cpus=0)
+class Ledger:
+    """How often each task was begun, and the rows that tasks in hand report."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[tuple[int, str, int]] = Counter()
+        self._rows: Counter[str] = Counter()
+
+    def begin(self, key: tuple[int, str, int]) -> int:
+        """Count one more beginning of a task; how many there were."""
+        self._begun[key] += 1
+        return self._begun[key]
+
+    def tell(self, rows: dict[str, int]) -> None:
+        """Take note of rows that went through steps."""
+        self._rows.update(rows)
+
+    def take(self) -> dict[str, int]:
+        """What was told since the last time."""
+        rows, self._rows = dict(self._rows), Counter()
+        return rows
+
+
+class Station:
+    """A worker of one piece's pool. Ray Data makes it, restarts it, and sends it tasks."""
+
+    def __init__(
+        self,
+        stage: int,
+        piece: Piece,
+        job: list["ray.ObjectRef[Job]"],  # in a list, or Ray would send the job with every restart
+        row_timeout_s: float,
+        ledger: Any,  # noqa: ANN401 - Ray's handles have no type
+    ) -> None:
+        self._stage, self._piece, self._job = stage, piece, job
+        self._row_timeout_s = row_timeout_s
+        self._ledger = ledger
+        self._host: Host | None = None
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        done = [self._pass_on(row) for row in rows.to_pylist()]
+        return pa.Table.from_pylist(done, schema=ROW)
+
+    def _pass_on(self, row: dict[str, Any]) -> dict[str, Any]:
+        before: Answer | None = None if row["answer"] is None else pickle.loads(row["answer"])
+        if before is not None and before.error is not None:
+            return row
+        answer = self._answer(row["number"], self._piece.of(pickle.loads(row["task"])))
+        if before is not None:
+            answer = _together(before, answer)
+        return {**row, "answer": pickle.dumps(answer)}
+
+    def _answer(self, number: int, task: Task) -> Answer:
+        begun = self._begin(number)
+        if begun > LOST:
+            text = (
+                f"a task of {self._piece.name} lost its Ray worker {LOST} times, on "
+                f"{socket.gethostname()} last; is there enough memory? Give its steps more "
+                "(engine.ray.pools.STEP.memory_mb), so that fewer work on one machine"
+            )
+            return Answer(error=("error", "BackendError", text))
+        if self._host is None:
+            self._host = Host(ray.get(self._job[0]), self._row_timeout_s)
+        with self._reporting(self._host) as told:
+            answer = self._host.run(task)
+        rows = Counter(answer.rows)
+        rows.subtract(told)
+        notes = answer.notes
+        if begun > 1:
+            notes = (f"a Ray worker was lost in {self._piece.name}; its task was done again",)
+            notes = (*notes, *answer.notes)
+        return replace(answer, rows=dict(rows), notes=notes)
+
+    def _begin(self, number: int) -> int:
+        try:
+            key = (self._stage, self._piece.name, number)
+            begun: int = ray.get(self._ledger.begin.remote(key), timeout=LEDGER_S)
+        except ray.exceptions.RayError:
+            return 1  # lost with its machine, which is the driver's: so is the build
+        return begun
+
+    @contextmanager
+    def _reporting(self, host: Host) -> Iterator[Counter[str]]:
+        """Report the rows of a task in hand now and then; what was told is not told again."""
+        told: Counter[str] = Counter()
+        over = threading.Event()
+
+        def report() -> None:
+            while not over.wait(REPORT_S):
+                new = Counter(host.rows_so_far())
+                new.subtract(told)
+                if any(new.values()):
+                    told.update(new)
+                    self._ledger.tell.remote(dict(new))
+
+        reporter = threading.Thread(target=report, daemon=True)
+        reporter.start()
+        try:
+            yield told
+        finally:
+            over.set()
+            reporter.join()
+
+
+def _together(before: Answer, answer: Answer) -> Answer:
+    """The answer of two pieces of one task."""
+    rows = {step: count for step, count in (Counter(before.rows) + Counter(answer.rows)).items()}
+    notes = (*before.notes, *answer.notes)
+    if answer.receipt is None or before.receipt is None:
+        return replace(answer, rows=rows, notes=notes)
+    return replace(answer, receipt=joined(before.receipt, answer.receipt), rows=rows, notes=notes)
