@@ -49,9 +49,8 @@ def _local(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
 
 
 def _ray(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
-    # read by Ray itself when it starts; what the user has set stands
+    # Ray reads it when it starts, and would phone home; what the user has set stands
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     from jobs.ray_pools import options_of
     from pipelines.engines.ray_engine import RayEngine
 

@@ -1,10 +1,10 @@
-"""Reaching a Ray cluster, and what it has room for. Every wait is bounded and says what it tried."""
+"""Reaching a Ray cluster, and what it has room for. All waits end, and say what they tried."""
 
 import logging
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import ray
@@ -29,6 +29,15 @@ class RayOptions:
     pools: Mapping[str, Pool] = field(default_factory=dict)  # by step
     wait_s: float = 30.0
     object_store_mb: int = 200  # of a Ray that is started here
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many workers a pool has: at least, at the start, at most."""
+
+    fewest: int
+    start: int
+    most: int
 
 
 def connect(options: RayOptions) -> bool:
@@ -110,7 +119,7 @@ def _unreachable(address: str, wait_s: float, why: object) -> BackendError:
     )
 
 
-def check_room(pieces: list[Piece], options: RayOptions) -> None:
+def check_room(pieces: Sequence[Piece], options: RayOptions) -> None:
     """Wait until the cluster has room for the fewest workers of each piece, for ``wait_s``.
 
     Raises BackendError naming what does not fit; without it, Ray would wait for ever.
@@ -144,10 +153,8 @@ def told(needs: Resources) -> str:
     return f"{needs.cpus:g} CPUs{gpus}, {needs.memory_mb} MB"
 
 
-def pool_sizes(
-    pieces: list[Piece], options: RayOptions, num_tasks: int
-) -> list[tuple[int, int]] | None:
-    """(workers at the start, most workers) of each piece, side by side on the cluster.
+def pool_sizes(pieces: Sequence[Piece], options: RayOptions, num_tasks: int) -> list[Size] | None:
+    """The pools of the pieces, side by side on the cluster.
 
     Each first gets its fewest, then one more in turn while there is room. None where not even the
     fewest of all pieces fit at once: then they have to run one after the other.
@@ -173,8 +180,8 @@ def pool_sizes(
                 growing.discard(number)
     bounded = [piece.max_workers or options.max_workers for piece in pieces]
     return [
-        (size, high if bound else size)
-        for size, high, bound in zip(sizes, most, bounded, strict=True)
+        Size(low, size, high if bound else size)
+        for low, size, high, bound in zip(fewest, sizes, most, bounded, strict=True)
     ]
 
 

@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ import ray
 
 from pipelines.engines.host import Answer, Host
 from pipelines.engines.pieces import Piece, joined
-from pipelines.task import Job, Task
+from pipelines.task import Task
 
 ROW = pa.schema([("number", pa.int64()), ("task", pa.binary()), ("answer", pa.binary())])
 REPORT_S = 2.0  # between reports of a task that takes long
@@ -27,9 +27,8 @@ LEDGER_S = 10.0  # that a worker waits for the ledger, which is no reason to sto
 LOST = 12  # so often may one task lose its worker
 
 
-@ray.remote(num_cpus=0)
 class Ledger:
-    """How often each task was begun, and the rows that tasks in hand report."""
+    """An actor: how often each task was begun, and the rows that tasks in hand report."""
 
     def __init__(self) -> None:
         self._begun: Counter[tuple[int, str, int]] = Counter()
@@ -50,31 +49,40 @@ class Ledger:
         return rows
 
 
-class Station:
-    """A worker of one piece's pool. Ray Data makes it, restarts it, and sends it tasks."""
+@dataclass(frozen=True)
+class Post:
+    """What a worker is told beside its task; the stage makes a task's number unique."""
 
-    def __init__(
-        self,
-        stage: int,
-        piece: Piece,
-        job: list["ray.ObjectRef[Job]"],  # in a list, or Ray would send the job with every restart
-        row_timeout_s: float,
-        ledger: Any,  # noqa: ANN401 - Ray's handles have no type
-    ) -> None:
-        self._stage, self._piece, self._job = stage, piece, job
-        self._row_timeout_s = row_timeout_s
-        self._ledger = ledger
+    stage: int
+    job: list[Any]  # a reference, in a list or Ray would send the whole job with each call
+    row_timeout_s: float
+    ledger: Any
+
+
+class Station:
+    """A worker of a pool. As an actor of its own it is told the piece with each task.
+
+    Ray Data makes it for one piece, and calls it with a table of one task.
+    """
+
+    def __init__(self, piece: Piece, post: Post) -> None:
+        self._piece, self._post = piece, post
         self._host: Host | None = None
 
+    def ready(self) -> None:
+        """Answer, which says that the worker is up."""
+
     def __call__(self, rows: pa.Table) -> pa.Table:
-        done = [self._pass_on(row) for row in rows.to_pylist()]
+        done = [self.do(row, self._piece, self._post) for row in rows.to_pylist()]
         return pa.Table.from_pylist(done, schema=ROW)
 
-    def _pass_on(self, row: dict[str, Any]) -> dict[str, Any]:
+    def do(self, row: dict[str, Any], piece: Piece, post: Post) -> dict[str, Any]:
+        """Do a piece of the task of a row; the row with its answer."""
         before: Answer | None = None if row["answer"] is None else pickle.loads(row["answer"])
         if before is not None and before.error is not None:
             return row
-        answer = self._answer(row["number"], self._piece.of(pickle.loads(row["task"])))
+        self._piece, self._post = piece, post
+        answer = self._answer(row["number"], piece.of(pickle.loads(row["task"])))
         if before is not None:
             answer = _together(before, answer)
         return {**row, "answer": pickle.dumps(answer)}
@@ -89,21 +97,21 @@ class Station:
             )
             return Answer(error=("error", "BackendError", text))
         if self._host is None:
-            self._host = Host(ray.get(self._job[0]), self._row_timeout_s)
+            self._host = Host(ray.get(self._post.job[0]), self._post.row_timeout_s)
         with self._reporting(self._host) as told:
             answer = self._host.run(task)
         rows = Counter(answer.rows)
         rows.subtract(told)
         notes = answer.notes
         if begun > 1:
-            notes = (f"a Ray worker was lost in {self._piece.name}; its task was done again",)
-            notes = (*notes, *answer.notes)
+            lost = f"a Ray worker was lost in {self._piece.name}; its task was done again"
+            notes = (lost, *notes)
         return replace(answer, rows=dict(rows), notes=notes)
 
     def _begin(self, number: int) -> int:
         try:
-            key = (self._stage, self._piece.name, number)
-            begun: int = ray.get(self._ledger.begin.remote(key), timeout=LEDGER_S)
+            key = (self._post.stage, self._piece.name, number)
+            begun: int = ray.get(self._post.ledger.begin.remote(key), timeout=LEDGER_S)
         except ray.exceptions.RayError:
             return 1  # lost with its machine, which is the driver's: so is the build
         return begun
@@ -120,7 +128,7 @@ class Station:
                 new.subtract(told)
                 if any(new.values()):
                     told.update(new)
-                    self._ledger.tell.remote(dict(new))
+                    self._post.ledger.tell.remote(dict(new))
 
         reporter = threading.Thread(target=report, daemon=True)
         reporter.start()
