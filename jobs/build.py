@@ -57,7 +57,9 @@ def build_job(
         refit=refit,
         keys=read_keys(job) if isinstance(job, JobSettings) else None,
     )
+    workers = num_workers(job)
     with ProgressView(quiet=quiet) as view, ExitStack() as alive:
+        start = start_engine(job, view)
         store = open_store(request.output)
         pointer = read_pointer(store)
         view.stage("plan", 1)
@@ -66,13 +68,12 @@ def build_job(
         view.finished()
         if isinstance(job, JobSettings):
             _look_first(job, planned, view)
-        workers = num_workers(job)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
             raise SettingsError(
                 "output memory://: it lives in one process, and workers are others; give "
                 "--workers 0, or another --output"
             )
-        result = build(planned, start_engine(job, view), view, alive.close)
+        result = build(planned, start, view, alive.close)
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged

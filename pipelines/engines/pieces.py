@@ -70,14 +70,20 @@ class Piece:
         )
 
 
-def pieces_of(pipeline: Pipeline, task: Task, pools: Pools) -> list[Piece]:
-    """The chain for a task and all of its kind."""
+def pieces_of(
+    pipeline: Pipeline, task: Task, pools: Pools, passed: str | None = None
+) -> list[Piece]:
+    """The chain for a task and all of its kind.
+
+    ``passed`` is the node up to which an earlier pass of this build has brought all partitions:
+    what stands before it is only read from the memo, and needs no worker of its own.
+    """
     if isinstance(task, AskAhead):
         return [_piece("ask", None, asking_steps(pipeline, task.until), pools)]
     if not isinstance(task, RunPartition):
         return [Piece(_KINDS.get(type(task), "rows"), None, PLAIN)]
     groups: list[list[Step]] = []
-    for step in _memo_steps_before(pipeline, task.until):
+    for step in _memo_steps(pipeline, passed, task.until):
         if groups and _alike(groups[-1][-1], step, pools):
             groups[-1].append(step)
         else:
@@ -159,9 +165,12 @@ def joined(first: Receipt, second: Receipt) -> Receipt:
     return {**second, "steps": steps, "asked": asked}
 
 
-def _memo_steps_before(pipeline: Pipeline, until: str | None) -> list[Step]:
-    steps = []
+def _memo_steps(pipeline: Pipeline, start: str | None, until: str | None) -> list[Step]:
+    """The memo steps from the node ``start`` on, and before the node ``until``."""
+    steps: list[Step] = []
     for node in pipeline.nodes:
+        if node.name == start:
+            steps = []
         if node.name == until:
             break
         if isinstance(node, Step) and node.memo:

@@ -20,7 +20,7 @@ from pipelines.engines.ray_chain import chained
 from pipelines.engines.ray_cluster import RayOptions, check_room, connect, pool_sizes
 from pipelines.engines.ray_standing import StandingPool
 from pipelines.engines.ray_station import LEDGER_S, REPORT_S, Ledger, Post
-from pipelines.task import Job, Receipt, Task
+from pipelines.task import Job, Receipt, RunPartition, Task
 from schemas.errors import BackendError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class RayEngine:
         self._pipeline, self._options, self._timeout_s = job.pipeline, options, row_timeout_s
         self._listener = _Locked(listener)
         self._stage = 0
+        self._passed: str | None = None  # the fit step up to which all partitions have come
         self._standing: StandingPool | None = None
         self._over = threading.Event()
         self._pulse = threading.Thread(target=self._report, daemon=True, name="ray-progress")
@@ -62,7 +63,8 @@ class RayEngine:
             {"number": number, "task": pickle.dumps(task), "answer": None}
             for number, task in enumerate(todo)
         ]
-        pieces = pieces_of(self._pipeline, todo[0], self._options.pools)
+        first = todo[0]
+        pieces = pieces_of(self._pipeline, first, self._options.pools, self._passed)
         check_room(pieces, self._options)
         try:
             for row in self._through(rows, pieces):
@@ -75,6 +77,8 @@ class RayEngine:
                 " run the same command to go on. Every machine of the cluster needs this very "
                 "voxmill and its locked requirements"
             ) from error
+        if isinstance(first, RunPartition) and first.until is not None:
+            self._passed = first.until
 
     def close(self) -> None:
         """Let go of the cluster: the workers of this build end, and what they were doing."""

@@ -93,7 +93,7 @@ class StandingPool:
     def _received(self, ref: Ref, actor: Actor) -> Row | None:
         """A worker's answer; None if it died or cannot be reached: its task is to be repeated."""
         try:
-            row = ray.get(ref)
+            row: Any = ray.get(ref)
         except (ActorDiedError, ActorUnavailableError):
             ray.kill(actor)
             return None
