@@ -82,13 +82,24 @@ def pieces_of(
         return [_piece("ask", None, asking_steps(pipeline, task.until), pools)]
     if not isinstance(task, RunPartition):
         return [Piece(_KINDS.get(type(task), "rows"), None, PLAIN)]
+    pieces = _chain(pipeline, _memo_steps(pipeline, passed, task.until), pools)
+    last = pieces[-1] if pieces else Piece("rows", None, PLAIN)
+    return [*pieces[:-1], replace(last, until=None)]
+
+
+def all_pieces(pipeline: Pipeline, pools: Pools) -> list[Piece]:
+    """Every kind of worker that a build of the pipeline needs at some time."""
+    return [*_chain(pipeline, pipeline.memo_steps(), pools), Piece("shards", None, PLAIN)]
+
+
+def _chain(pipeline: Pipeline, steps: Sequence[Step], pools: Pools) -> list[Piece]:
     groups: list[list[Step]] = []
-    for step in _memo_steps(pipeline, passed, task.until):
+    for step in steps:
         if groups and _alike(groups[-1][-1], step, pools):
             groups[-1].append(step)
         else:
             groups.append([step])
-    pieces = [
+    return [
         _piece(
             "+".join(step.name for step in group),
             node_after(pipeline, group[-1].name),
@@ -97,8 +108,6 @@ def pieces_of(
         )
         for group in groups
     ]
-    last = pieces[-1] if pieces else Piece("rows", None, PLAIN)
-    return [*pieces[:-1], replace(last, until=None)]
 
 
 _KINDS: Mapping[type[Task], str] = {

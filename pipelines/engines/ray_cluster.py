@@ -79,7 +79,8 @@ def _listens(address: str, wait_s: float) -> None:
         raise SettingsError(
             f"engine.ray.address: got {address!r}; wanted HOST:PORT of the cluster's head, such as "
             "10.0.0.5:6379, or auto on a machine of the cluster. From outside, submit the build: "
-            f"ray job submit --address {address} -- voxmill build JOB --engine ray --address auto"
+            "ray job submit --address http://HEAD:8265 -- voxmill build JOB --engine ray "
+            "--address auto"
         )
     deadline = time.monotonic() + wait_s
     while True:

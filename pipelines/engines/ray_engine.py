@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.engines.engine import Listener
 from pipelines.engines.host import light_beacon, settle
-from pipelines.engines.pieces import Piece, check_names, pieces_of
+from pipelines.engines.pieces import Piece, all_pieces, check_names, pieces_of
 from pipelines.engines.ray_chain import chained
 from pipelines.engines.ray_cluster import RayOptions, check_room, connect, pool_sizes
 from pipelines.engines.ray_standing import StandingPool
@@ -24,6 +24,7 @@ from pipelines.task import Job, Receipt, RunPartition, Task
 from schemas.errors import BackendError
 
 logger = logging.getLogger(__name__)
+LOST = 12  # so often may one task lose its worker
 Rows = Sequence[dict[str, Any]]
 
 
@@ -43,6 +44,7 @@ class RayEngine:
         self._pulse = threading.Thread(target=self._report, daemon=True, name="ray-progress")
         self._ours = connect(options)
         try:
+            check_room(all_pieces(job.pipeline, options.pools), options)
             light_beacon(job)
             self._job = ray.put(job)
             here = ray.get_runtime_context().get_node_id()
@@ -65,7 +67,6 @@ class RayEngine:
         ]
         first = todo[0]
         pieces = pieces_of(self._pipeline, first, self._options.pools, self._passed)
-        check_room(pieces, self._options)
         try:
             for row in self._through(rows, pieces):
                 receipt = settle(pickle.loads(row["answer"]), self._listener)
@@ -120,7 +121,7 @@ class RayEngine:
 
     def _post(self) -> Post:
         self._stage += 1
-        return Post(self._stage, [self._job], self._timeout_s, self._ledger)
+        return Post(self._stage, [self._job], self._timeout_s, self._ledger, LOST)
 
     def _report(self) -> None:
         """Tell the listener what tasks report that are still in hand."""

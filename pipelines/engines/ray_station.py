@@ -24,7 +24,6 @@ from pipelines.task import Task
 ROW = pa.schema([("number", pa.int64()), ("task", pa.binary()), ("answer", pa.binary())])
 REPORT_S = 2.0  # between reports of a task that takes long
 LEDGER_S = 10.0  # that a worker waits for the ledger, which is no reason to stop
-LOST = 12  # so often may one task lose its worker
 
 
 class Ledger:
@@ -57,6 +56,7 @@ class Post:
     job: list[Any]  # a reference, in a list or Ray would send the whole job with each call
     row_timeout_s: float
     ledger: Any
+    lost: int  # so often may one task lose its worker
 
 
 class Station:
@@ -89,9 +89,9 @@ class Station:
 
     def _answer(self, number: int, task: Task) -> Answer:
         begun = self._begin(number)
-        if begun > LOST:
+        if begun > self._post.lost:
             text = (
-                f"a task of {self._piece.name} lost its Ray worker {LOST} times, on "
+                f"a task of {self._piece.name} lost its Ray worker {begun - 1} times, on "
                 f"{socket.gethostname()} last; is there enough memory? Give its steps more "
                 "(engine.ray.pools.STEP.memory_mb), so that fewer work on one machine"
             )
