@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from pipelines.engines.host import Answer, Host
-from pipelines.engines.pieces import Piece, joined
+from pipelines.engines.host import Answer, Host, together
+from pipelines.engines.pieces import Piece
 from pipelines.task import Task
 
 ROW = pa.schema([("number", pa.int64()), ("task", pa.binary()), ("answer", pa.binary())])
@@ -84,7 +84,7 @@ class Station:
         self._piece, self._post = piece, post
         answer = self._answer(row["number"], piece.of(pickle.loads(row["task"])))
         if before is not None:
-            answer = _together(before, answer)
+            answer = together(before, answer)
         return {**row, "answer": pickle.dumps(answer)}
 
     def _answer(self, number: int, task: Task) -> Answer:
@@ -137,12 +137,3 @@ class Station:
         finally:
             over.set()
             reporter.join()
-
-
-def _together(before: Answer, answer: Answer) -> Answer:
-    """The answer of two pieces of one task."""
-    rows = {step: count for step, count in (Counter(before.rows) + Counter(answer.rows)).items()}
-    notes = (*before.notes, *answer.notes)
-    if answer.receipt is None or before.receipt is None:
-        return replace(answer, rows=rows, notes=notes)
-    return replace(answer, receipt=joined(before.receipt, answer.receipt), rows=rows, notes=notes)

@@ -1,0 +1,110 @@
+"""What Beam is told: the runner by name, its options, and what they must not be."""
+
+import difflib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+
+from schemas.address import OBJECT_SCHEMES, scheme_of
+from schemas.errors import SettingsError
+
+WHERE = "engine.beam.options (what stands after --)"
+HERE = ("DirectRunner", "FnApiRunner")  # names of the runner of this machine
+ELSEWHERE = ("DataflowRunner", "TestDataflowRunner")  # never on a machine that has our disk
+
+
+@dataclass(frozen=True)
+class BeamOptions:
+    """The runner, and all options as they were given and as they were completed."""
+
+    runner: str
+    flags: tuple[str, ...]
+    accelerator: str | None = None  # resource hint of steps that need a GPU
+
+    @property
+    def local(self) -> bool:
+        """Whether the driver's own process runs the pipeline."""
+        return self.runner == "FnApiRunner"
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the DoFns live in the driver's own process."""
+        mode = self.parsed().view_as(DirectOptions).direct_running_mode
+        return self.local and mode != "multi_processing"
+
+    def parsed(self) -> PipelineOptions:
+        """As Beam takes them."""
+        return PipelineOptions(list(self.flags))
+
+
+def options_from(
+    flags: Sequence[str], workers: int, accelerator: str | None, output: str
+) -> BeamOptions:
+    """The options. ``workers`` is for the runner of this machine, unless the options say it.
+
+    DirectRunner is taken as the FnApiRunner in it: left to itself it first looks for Prism, a
+    program that it would download. Raises SettingsError for a runner that is not known, that loses
+    rows, or that could never see an ``output`` on this machine's disk.
+    """
+    given = PipelineOptions(list(flags)).view_as(StandardOptions).runner or "DirectRunner"
+    runner = _known(given)
+    if runner in ELSEWHERE and scheme_of(output) not in OBJECT_SCHEMES:
+        raise SettingsError(
+            f"output {output}: the runner {runner} works on machines that do not see this "
+            "machine's disk; give --output gs://BUCKET/PREFIX or another store that they reach"
+        )
+    more: list[str] = []
+    if runner in HERE:
+        runner = "FnApiRunner"
+        if not _says(flags, "--direct_running_mode"):
+            more.append("--direct_running_mode=multi_threading")
+        if not _says(flags, "--direct_num_workers") and not _in_memory(flags):
+            more.append(f"--direct_num_workers={workers}")
+    return BeamOptions(runner, (*flags, *more), accelerator)
+
+
+def unknown_flags(flags: Sequence[str]) -> list[str]:
+    """The options that no class of Beam's Python SDK knows; a runner of its own may know them."""
+    options = PipelineOptions(list(flags))
+    logger = logging.getLogger("apache_beam.options.pipeline_options")
+    before = logger.level
+    logger.setLevel(logging.ERROR)  # it would warn that it discards them, and does not
+    try:
+        known = options.get_all_options()
+        everything = options.get_all_options(retain_unknown_options=True)
+    finally:
+        logger.setLevel(before)
+    return sorted(f"--{name}" for name in everything.keys() - known.keys())
+
+
+def _known(given: str) -> str:
+    """The runner's name as Beam spells it; the dotted path of a class stands as it is."""
+    if "dask" in given.lower():
+        raise SettingsError(
+            f"{WHERE}: the runner {given} is refused: it loses rows, and says that all is well; "
+            "give another one, or --engine ray --address HOST:PORT for a cluster of your own"
+        )
+    if "." in given:
+        return given
+    names = {name.lower(): name for name in StandardOptions.KNOWN_RUNNER_NAMES}
+    name = names.get(given.lower()) or names.get(f"{given.lower()}runner")
+    if name is None:
+        near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
+        hint = f"did you mean {names[near[0]]}? " if near else ""
+        raise SettingsError(
+            f"{WHERE}: Beam has no runner '{given}'; {hint}wanted one of "
+            f"{', '.join(sorted(names.values()))}, or the dotted path of a runner's class"
+        )
+    return name
+
+
+def _says(flags: Sequence[str], name: str) -> bool:
+    return any(flag == name or flag.startswith(f"{name}=") for flag in flags)
+
+
+def _in_memory(flags: Sequence[str]) -> bool:
+    """Whether Beam runs one bundle at a time, whatever it is told of workers."""
+    options = PipelineOptions(list(flags)).view_as(DirectOptions)
+    return _says(flags, "--direct_running_mode") and options.direct_running_mode == "in_memory"
