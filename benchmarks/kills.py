@@ -275,6 +275,7 @@ def engine_settings(name: str) -> Iterator[tuple[str, ...]]:
         address="local",
         num_cpus=2,
         include_dashboard=False,
+        logging_level="error",
         log_to_driver=False,
         object_store_memory=200 << 20,
     )

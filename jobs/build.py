@@ -49,9 +49,11 @@ def build_job(
     job = load_overridden(
         path, changes, source=source, output=output, engine=engine, address=address, workers=workers
     )
+    # workers of other engines start in folders of their own
+    here = path if job.engine.name == "local" else path.absolute()
     request = request_of(
         job,
-        path.parent,
+        here.parent,
         limit=limit,
         retry_failed=retry_failed,
         refit=refit,

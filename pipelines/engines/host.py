@@ -11,14 +11,15 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 
 from pipelines.engines.engine import Listener
 from pipelines.engines.local import LocalEngine, Slot, raise_told
 from pipelines.task import Job, Receipt, Task
 from schemas.errors import StoreError, VoxmillError
-from schemas.store import open_store
+from schemas.store import StoreAddress, open_store
 
 _main_lock = threading.Lock()
 
@@ -97,6 +98,17 @@ class Host:
     def close(self) -> None:
         """Kill the process: what it finished is in the store."""
         self._engine.close()
+
+
+def anchored(job: Job) -> Job:
+    """The job with absolute paths: workers of other engines start in folders of their own."""
+    return replace(job, output=_anchored(job.output), work=_anchored(job.work))
+
+
+def _anchored(address: StoreAddress) -> StoreAddress:
+    if "://" in address.uri:
+        return address
+    return replace(address, uri=str(Path(address.uri).absolute()))
 
 
 def settle(answer: Answer, listener: Listener) -> Receipt:
