@@ -11,6 +11,7 @@ is JSON.
 
 import argparse
 import json
+import logging
 import os
 import random
 import shutil
@@ -205,8 +206,11 @@ def _at_random(trial: Trial, seed: int, kills: int, done: Sweep) -> None:
     chance = random.Random(SEED + seed)
     for number in range(kills):
         process = trial.start()
-        time.sleep(chance.uniform(1.0, 4.0))
-        victims = _workers(trial, process.pid) if number % 2 == 0 else []
+        victims: list[psutil.Process] = []
+        while number % 2 == 0 and not victims and process.poll() is None:
+            time.sleep(0.1)
+            victims = _workers(trial, process.pid)
+        time.sleep(chance.uniform(0.2, 3.0))
         victim = chance.choice(victims).pid if victims else process.pid
         if process.poll() is None:
             try:
@@ -275,6 +279,7 @@ def engine_settings(name: str) -> Iterator[tuple[str, ...]]:
         address="local",
         num_cpus=2,
         include_dashboard=False,
+        logging_level=logging.ERROR,
         log_to_driver=False,
         object_store_memory=200 << 20,
     )

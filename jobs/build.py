@@ -63,9 +63,11 @@ def build_job(
             f"-- {' '.join(beam)}: what stands after -- is for Beam, and the engine is "
             f"{job.engine.name}; give --engine beam"
         )
+    # workers of other engines start in folders of their own
+    here = path if job.engine.name == "local" else path.absolute()
     request = request_of(
         job,
-        path.parent,
+        here.parent,
         limit=limit,
         retry_failed=retry_failed,
         refit=refit,

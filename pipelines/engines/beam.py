@@ -30,7 +30,7 @@ from pipelines.engines.beam_work import (
     keep_hosts,
 )
 from pipelines.engines.engine import Listener
-from pipelines.engines.host import Answer, light_beacon, put_out_beacon, settle
+from pipelines.engines.host import Answer, anchored, light_beacon, put_out_beacon, settle
 from pipelines.engines.pieces import pieces_of
 from pipelines.task import FinishFit, Job, Receipt, RunPartition, Task
 from schemas.canonical import sha256_hex
@@ -55,7 +55,8 @@ class BeamEngine:
     def __init__(
         self, job: Job, options: BeamOptions, row_timeout_s: float, listener: Listener
     ) -> None:
-        self._job, self._options, self._timeout_s = job, options, row_timeout_s
+        self._job = job = anchored(job)
+        self._options, self._timeout_s = options, row_timeout_s
         self._listener = listener
         self._work = open_store(job.work)
         self._stage = 0
@@ -103,7 +104,8 @@ class BeamEngine:
 
     def _pipeline(self, post: Post, todo: Sequence[Task]) -> beam.Pipeline:
         try:
-            pipeline = beam.Pipeline(runner=self._options.runner, options=self._options.parsed())
+            options = self._options.parsed(len(todo))
+            pipeline = beam.Pipeline(runner=self._options.runner, options=options)
         except (ImportError, AttributeError) as error:
             raise BackendError(
                 f"Beam's runner {self._options.runner} cannot be loaded: {error}; install what it "
@@ -148,15 +150,16 @@ class BeamEngine:
 
     def _merging(
         self, pipeline: beam.Pipeline, post: Post, task: FinishFit, told: bytes
-    ) -> PCollection:
+    ) -> "PCollection[Any]":
         """Partials through a CombineFn, to the one task that finalizes the artifact."""
-        return (
+        task_alone: PCollection[Any] = (
             pipeline
             | "name the partials" >> beam.Create(list(task.parts))
             | "spread the partials" >> beam.Reshuffle()
             | f"merge {task.fit}" >> beam.CombineGlobally(MergeFit(post, task.fit))
             | "to one task" >> beam.Map(finish_of, told)
         )
+        return task_alone
 
     def _look(self, post: Post, seen: set[str]) -> Iterator[Answer]:
         """The answers that have come since the last look."""

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,9 +35,13 @@ class BeamOptions:
         mode = self.parsed().view_as(DirectOptions).direct_running_mode
         return self.local and mode != "multi_processing"
 
-    def parsed(self) -> PipelineOptions:
-        """As Beam takes them."""
-        return PipelineOptions(list(self.flags))
+    def parsed(self, count: int | None = None) -> PipelineOptions:
+        """As Beam takes them. On this machine ``count`` tasks start no more workers than that."""
+        options = PipelineOptions(list(self.flags))
+        if self.local and count is not None:
+            here = options.view_as(DirectOptions)
+            here.direct_num_workers = min(here.direct_num_workers or os.cpu_count() or 1, count)
+        return options
 
 
 def options_from(

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 
 from pipelines.engines.engine import Listener
@@ -20,7 +21,7 @@ from pipelines.engines.local import LocalEngine, Slot, raise_told
 from pipelines.engines.pieces import joined
 from pipelines.task import Job, Receipt, Task
 from schemas.errors import BackendError, StoreError, VoxmillError
-from schemas.store import open_store
+from schemas.store import StoreAddress, open_store
 
 _main_lock = threading.Lock()
 
@@ -122,6 +123,17 @@ def together(before: Answer, answer: Answer) -> Answer:
     if answer.receipt is None or before.receipt is None:
         return replace(answer, rows=rows, notes=notes)
     return replace(answer, receipt=joined(before.receipt, answer.receipt), rows=rows, notes=notes)
+
+
+def anchored(job: Job) -> Job:
+    """The job with absolute paths: workers of other engines start in folders of their own."""
+    return replace(job, output=_anchored(job.output), work=_anchored(job.work))
+
+
+def _anchored(address: StoreAddress) -> StoreAddress:
+    if "://" in address.uri:
+        return address
+    return replace(address, uri=str(Path(address.uri).absolute()))
 
 
 def settle(answer: Answer, listener: Listener) -> Receipt:

@@ -149,9 +149,9 @@ def _piece(name: str, until: str | None, steps: Sequence[Step], pools: Pools) ->
         name,
         until,
         Resources(
-            cpus=max(item.cpus for item in needs),
-            gpus=max(item.gpus for item in needs),
-            memory_mb=max(item.memory_mb for item in needs),
+            cpus=max((item.cpus for item in needs), default=PLAIN.cpus),
+            gpus=max((item.gpus for item in needs), default=PLAIN.gpus),
+            memory_mb=max((item.memory_mb for item in needs), default=PLAIN.memory_mb),
         ),
         max((item.min_workers for item in told if item.min_workers), default=None),
         max((item.max_workers for item in told if item.max_workers), default=None),

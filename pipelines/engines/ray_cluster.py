@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -46,6 +47,8 @@ def connect(options: RayOptions) -> bool:
     A process that is connected already stays connected. Raises BackendError, SettingsError.
     """
     _quiet()
+    if options.address not in (None, "auto"):
+        _listens(str(options.address), options.wait_s)
     if ray.is_initialized():
         return False
     if options.address is None:
@@ -58,15 +61,15 @@ def connect(options: RayOptions) -> bool:
             logging_level=logging.ERROR,
         )
         return True
-    if options.address != "auto":
-        _listens(options.address, options.wait_s)
     _within(options.address, options.wait_s)
     return True
 
 
 def _quiet() -> None:
     """Progress is the build's to show, once."""
-    context = DataContext.get_current()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of settings that are Ray's own
+        context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -14,7 +14,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.engines.engine import Listener
-from pipelines.engines.host import light_beacon, settle
+from pipelines.engines.host import anchored, light_beacon, settle
 from pipelines.engines.pieces import Piece, all_pieces, check_names, pieces_of
 from pipelines.engines.ray_chain import chained
 from pipelines.engines.ray_cluster import RayOptions, check_room, connect, pool_sizes
@@ -46,7 +46,7 @@ class RayEngine:
         try:
             check_room(all_pieces(job.pipeline, options.pools), options)
             light_beacon(job)
-            self._job = ray.put(job)
+            self._job = ray.put(anchored(job))
             here = ray.get_runtime_context().get_node_id()
             # where the driver dies, the build does: the ledger need not survive it
             stays = NodeAffinitySchedulingStrategy(here, soft=False)

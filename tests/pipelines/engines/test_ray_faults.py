@@ -142,5 +142,5 @@ def test_a_task_that_always_loses_its_actor_ends_the_build_and_says_so(
 def _on_ray(listener: Quiet) -> Any:
     from pipelines.engines.ray_cluster import RayOptions
 
-    options = RayOptions(address="the one that this process is connected to", max_workers=2)
+    options = RayOptions(max_workers=2)  # of the cluster that this process is connected to
     return lambda job: ray_engine.RayEngine(job, options, 20.0, listener)
