@@ -60,9 +60,10 @@ def _ray(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
 
 def _beam(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
     from pipelines.engines.beam import BeamEngine
-    from pipelines.engines.beam_options import options_from
+    from pipelines.engines.beam_options import check_runner, options_from
 
     told = job.engine.beam
     output = job.output.uri or ""
     options = options_from(told.options, num_workers(job), told.accelerator, output)
+    check_runner(options.runner)
     return lambda work: BeamEngine(work, options, job.engine.row_timeout_s, listener)

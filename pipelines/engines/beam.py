@@ -103,14 +103,8 @@ class BeamEngine:
         end_hosts(self._job)
 
     def _pipeline(self, post: Post, todo: Sequence[Task]) -> beam.Pipeline:
-        try:
-            options = self._options.parsed(len(todo))
-            pipeline = beam.Pipeline(runner=self._options.runner, options=options)
-        except (ImportError, AttributeError) as error:
-            raise BackendError(
-                f"Beam's runner {self._options.runner} cannot be loaded: {error}; install what it "
-                "needs beside voxmill, such as apache-beam[gcp] for Dataflow"
-            ) from error
+        options = self._options.parsed(len(todo))
+        pipeline = beam.Pipeline(runner=self._options.runner, options=options)
         first = todo[0]
         pieces = pieces_of(self._job.pipeline, first, {}, self._passed)
         if isinstance(first, FinishFit) and len(first.parts) > 1:

@@ -1,15 +1,18 @@
 """What Beam is told: the runner by name, its options, and what they must not be."""
 
+import contextlib
 import difflib
+import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.runner import create_runner
 
 from schemas.address import OBJECT_SCHEMES, scheme_of
-from schemas.errors import SettingsError
+from schemas.errors import BackendError, SettingsError
 
 WHERE = "engine.beam.options (what stands after --)"
 HERE = ("DirectRunner", "FnApiRunner")  # names of the runner of this machine
@@ -53,6 +56,7 @@ def options_from(
     program that it would download. Raises SettingsError for a runner that is not known, that loses
     rows, or that could never see an ``output`` on this machine's disk.
     """
+    _check_values(flags)
     given = PipelineOptions(list(flags)).view_as(StandardOptions).runner or "DirectRunner"
     runner = _known(given)
     if runner in ELSEWHERE and scheme_of(output) not in OBJECT_SCHEMES:
@@ -70,18 +74,49 @@ def options_from(
     return BeamOptions(runner, (*flags, *more), accelerator)
 
 
+def check_runner(runner: str) -> None:
+    """Raise BackendError for a runner whose packages are not installed."""
+    try:
+        create_runner(runner)
+    except (ImportError, AttributeError) as error:
+        raise BackendError(
+            f"Beam's runner {runner} cannot be loaded: {error}; install what it needs beside "
+            "voxmill, such as apache-beam[gcp] for Dataflow"
+        ) from error
+
+
 def unknown_flags(flags: Sequence[str]) -> list[str]:
     """The options that no class of Beam's Python SDK knows; a runner of its own may know them."""
     options = PipelineOptions(list(flags))
-    logger = logging.getLogger("apache_beam.options.pipeline_options")
-    before = logger.level
-    logger.setLevel(logging.ERROR)  # it would warn that it discards them, and does not
-    try:
+    with _quiet():
         known = options.get_all_options()
         everything = options.get_all_options(retain_unknown_options=True)
+    return sorted(f"--{name}" for name in everything.keys() - known.keys())
+
+
+def _check_values(flags: Sequence[str]) -> None:
+    """Raise SettingsError where Beam's own parser would end the process; --help may do that."""
+    told = io.StringIO()
+    try:
+        with _quiet(), contextlib.redirect_stderr(told):
+            PipelineOptions(list(flags)).get_all_options()
+    except SystemExit as end:
+        if not end.code:
+            raise
+        problem = told.getvalue().strip().rpartition("error: ")[2]
+        raise SettingsError(f"{WHERE}: {problem}; -- --help lists Beam's options") from end
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Beam's word that it discards options which it does not know: it does not."""
+    logger = logging.getLogger("apache_beam.options.pipeline_options")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
     finally:
         logger.setLevel(before)
-    return sorted(f"--{name}" for name in everything.keys() - known.keys())
 
 
 def _known(given: str) -> str:

@@ -104,16 +104,18 @@ class DoPiece(beam.DoFn):
         elif burns(self._post.job):  # or it would lie there for nobody
             self._work.put_new(receipt, to_json(answer).encode("utf-8"))
 
-    def teardown(self) -> None:
-        """Let the host wait for the next pipeline, or end it."""
-        if self._host is None:
-            return
+    def finish_bundle(self) -> None:
+        """Let the host wait for the next piece, or the next pipeline, where it can."""
         waiting = _kept.get(self._post.job.scratch)
-        if waiting is None:
-            self._host.close()
-        else:
+        if self._host is not None and waiting is not None:
             waiting.append(self._host)
-        self._host = None
+            self._host = None
+
+    def teardown(self) -> None:
+        """End the host that no other DoFn of this process can have."""
+        if self._host is not None:
+            self._host.close()
+            self._host = None
 
     def _answer(self, task: Task) -> Answer:
         if self._host is None:
