@@ -13,7 +13,7 @@ from schemas.conversation import CONVERSATION
 from schemas.utterance import UTTERANCE
 from transforms.check_speakable import speakable_prefix
 from transforms.spoken import SPOKEN
-from transforms.step import BatchFn, Explode
+from transforms.step import BatchFn, Explode, Identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,9 @@ class ExplodeTurns(Explode):
         ]
     )
     writes: ClassVar[pa.Schema] = UTTERANCE
+
+    def identity(self) -> Identity:
+        return {} if self.answers else {"answers": False}
 
     @contextmanager
     def open(self) -> Iterator[BatchFn]:
