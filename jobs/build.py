@@ -75,7 +75,7 @@ def build_job(
                 "output memory://: it lives in one process, and workers are others; give "
                 "--workers 0, or another --output"
             )
-        result = build(planned, start, view, alive.close)
+        result = build(planned, start, view, alive.close, job.limits.care())
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged

@@ -7,8 +7,10 @@ pool before it asks for the next ones.
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipelines.asking import asking_steps, node_after
 from pipelines.graph import Pipeline
@@ -42,6 +44,7 @@ class Pool:
 
 Pools = Mapping[str, Pool]  # by step
 UNSAID = Pool()
+KEPT = ("rows", "causes")  # of a step's figures: not numbers to add up
 
 
 @dataclass(frozen=True)
@@ -161,17 +164,25 @@ def _piece(name: str, until: str | None, steps: Sequence[Step], pools: Pools) ->
 def joined(first: Receipt, second: Receipt) -> Receipt:
     """The receipt of two pieces of one task. Rows are counted once: the later piece sees them all.
 
-    ``computed``, ``busy_s`` and what was asked are of both.
+    What was computed, failed, spent and asked is of both.
     """
-    steps = {name: dict(stats) for name, stats in second.get("steps", {}).items()}
+    steps = dict(second.get("steps", {}))
     for name, stats in first.get("steps", {}).items():
-        into = steps.setdefault(name, {**stats, "computed": 0, "busy_s": 0.0})
-        into["computed"] += stats["computed"]
-        into["busy_s"] += stats["busy_s"]
-    asked = dict(second.get("asked", {}))
-    for name, count in first.get("asked", {}).items():
-        asked[name] = asked.get(name, 0) + count
-    return {**second, "steps": steps, "asked": asked}
+        steps[name] = _added(stats, steps[name]) if name in steps else stats
+    asked: Counter[str] = Counter(first.get("asked", {}))
+    asked.update(second.get("asked", {}))
+    return {**second, "steps": steps, "asked": dict(asked)}
+
+
+def _added(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """One step's figures of two pieces: all are added up but the rows that it saw."""
+    causes = Counter(first.get("causes", {})) + Counter(second.get("causes", {}))
+    numbers = {
+        name: value + second[name]
+        for name, value in first.items()
+        if name not in ("rows", "causes")
+    }
+    return {**second, **numbers, **({"causes": dict(causes)} if "causes" in second else {})}
 
 
 def _memo_steps(pipeline: Pipeline, start: str | None, until: str | None) -> list[Step]:

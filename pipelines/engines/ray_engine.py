@@ -83,6 +83,8 @@ class RayEngine:
 
     def close(self) -> None:
         """Let go of the cluster: the workers of this build end, and what they were doing."""
+        if self._over.is_set():
+            return
         self._over.set()
         self._pulse.join()
         if self._standing is not None:
