@@ -277,6 +277,8 @@ def _ask_ahead(run: _Run, until: str | None) -> None:
     steps = asking_steps(pipeline, until)
     if not steps or "ask" in run.stage_s or not partitions:
         return
+    if getattr(run.engine, "asks_itself", False):  # while others speak what was answered
+        return
     count = min(len(partitions), max(step.chat.processes for step in steps))
     after = node_after(pipeline, steps[-1].name)
     tasks = [
