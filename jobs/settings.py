@@ -193,6 +193,13 @@ class Limits(_Model):
         )
 
 
+class EstimateSettings(_Model):
+    """For estimates alone: seconds a row by step, and a price file relative to the job file."""
+
+    rates: dict[str, Annotated[float, Field(ge=0)]] = {}
+    prices: str | None = None
+
+
 class BaseJob(_Model):
     """What every pipeline's job has; its subclasses name the pipeline and its settings."""
 
@@ -203,6 +210,7 @@ class BaseJob(_Model):
     shards: Shards = Shards()
     limits: Limits = Limits()
     engine: EngineSettings = EngineSettings()
+    estimate: EstimateSettings = EstimateSettings()
 
 
 class JobSettings(BaseJob):
