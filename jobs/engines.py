@@ -1,6 +1,7 @@
 """From a job's section ``engine`` to what starts that engine, or an error that names the cure."""
 
 import importlib.util
+import logging
 import os
 from collections.abc import Callable
 
@@ -24,8 +25,8 @@ def num_workers(job: BaseJob) -> int:
     return os.cpu_count() or 1 if count is None else count
 
 
-def start_engine(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
-    """What starts the job's engine. Raises BackendError for one that is not installed."""
+def check_engine(job: BaseJob) -> None:
+    """Raise BackendError for an engine that is not installed, before anything is planned."""
     name = job.engine.name
     module = MODULES.get(name)
     if module is not None and importlib.util.find_spec(module) is None:
@@ -33,8 +34,12 @@ def start_engine(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
             f"the engine {name} is not installed: there is no package {module}; run pip install "
             f"-c constraints.txt -e '.[{name}]', on every machine that is to work"
         )
+
+
+def start_engine(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
+    """What starts the job's engine, which ``check_engine`` has found installed."""
     starters = {"local": _local, "ray": _ray, "beam": _beam}
-    return starters[name](job, listener)
+    return starters[job.engine.name](job, listener)
 
 
 def _local(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
@@ -59,8 +64,12 @@ def _ray(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
 
 
 def _beam(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
-    from pipelines.engines.beam import BeamEngine
-    from pipelines.engines.beam_options import check_runner, options_from
+    logging.disable(logging.WARNING)  # of Beam's import: it would say that Google's clients lack
+    try:
+        from pipelines.engines.beam import BeamEngine
+        from pipelines.engines.beam_options import check_runner, options_from
+    finally:
+        logging.disable(logging.NOTSET)
 
     told = job.engine.beam
     output = job.output.uri or ""

@@ -106,7 +106,8 @@ class BeamEngine:
         options = self._options.parsed(len(todo))
         pipeline = beam.Pipeline(runner=self._options.runner, options=options)
         first = todo[0]
-        pieces = pieces_of(self._job.pipeline, first, {}, self._passed)
+        chain = pieces_of(self._job.pipeline, first, {}, self._passed)
+        pieces = [piece for piece in chain if not piece.asking]  # a stage of its own asked before
         if isinstance(first, FinishFit) and len(first.parts) > 1:
             (told,) = todo
             elements = self._merging(pipeline, post, first, pickle.dumps(told))

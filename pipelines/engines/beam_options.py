@@ -123,8 +123,8 @@ def _known(given: str) -> str:
     """The runner's name as Beam spells it; the dotted path of a class stands as it is."""
     if "dask" in given.lower():
         raise SettingsError(
-            f"{WHERE}: the runner {given} is refused: it loses rows, and says that all is well; "
-            "give another one, or --engine ray --address HOST:PORT for a cluster of your own"
+            f"{WHERE}: the runner {given} is refused: it loses rows "
+            "(https://github.com/apache/beam/issues/29365) and says that all is well; give another one, or --engine ray --address HOST:PORT for a cluster of your own"
         )
     if "." in given:
         return given

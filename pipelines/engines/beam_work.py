@@ -95,7 +95,7 @@ class DoPiece(beam.DoFn):
         receipt = self._post.receipt(number)
         if not burns(self._post.job) or self._work.size(receipt) is not None:
             return
-        answer = self._answer(self._piece.of(pickle.loads(task)))
+        answer = self._answer(self._piece.of([pickle.loads(task)]))
         _count(answer)
         if before is not None:
             answer = together(from_json(before), answer)

@@ -7,8 +7,10 @@ pool before it asks for the next ones.
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipelines.asking import asking_steps, node_after
 from pipelines.graph import Pipeline
@@ -24,6 +26,7 @@ from pipelines.task import (
     Task,
 )
 from schemas.errors import SettingsError
+from transforms.ask import AskingStep
 from transforms.step import Resources, Step
 
 PLAIN = Resources()
@@ -42,6 +45,7 @@ class Pool:
 
 Pools = Mapping[str, Pool]  # by step
 UNSAID = Pool()
+KEPT = ("rows", "causes")  # of a step's figures: not numbers to add up
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,21 @@ class Piece:
     needs: Resources
     min_workers: int | None = None
     max_workers: int | None = None
+    asking: bool = False  # it asks models, for many partitions side by side
 
-    def of(self, task: Task) -> Task:
-        """This piece of a task."""
+    def of(self, tasks: Sequence[Task]) -> Task:
+        """This piece of one task; of several, where a worker asks models for them side by side."""
+        task = tasks[0]
         if self.until is None:
             return task
         assert isinstance(task, RunPartition)
+        if self.asking:
+            return AskAhead(
+                state=task.state,
+                partitions=tuple(one.partition for one in tasks if isinstance(one, RunPartition)),
+                until=self.until,
+                fresh_only=task.until is None,
+            )
         return RunSteps(
             state=task.state,
             partition=task.partition,
@@ -79,12 +92,14 @@ def pieces_of(
     what stands before it is only read from the memo, and needs no worker of its own.
     """
     if isinstance(task, AskAhead):
-        return [_piece("ask", None, asking_steps(pipeline, task.until), pools)]
+        asked = _piece("ask", None, asking_steps(pipeline, task.until), pools)
+        return [replace(asked, asking=False)]  # the task is the piece
     if not isinstance(task, RunPartition):
         return [Piece(_KINDS.get(type(task), "rows"), None, PLAIN)]
     pieces = _chain(pipeline, _memo_steps(pipeline, passed, task.until), pools)
-    last = pieces[-1] if pieces else Piece("rows", None, PLAIN)
-    return [*pieces[:-1], replace(last, until=None)]
+    if not pieces or pieces[-1].asking:  # the task itself goes partition by partition
+        return [*pieces, Piece("rows", None, PLAIN)]
+    return [*pieces[:-1], replace(pieces[-1], until=None)]
 
 
 def all_pieces(pipeline: Pipeline, pools: Pools) -> list[Piece]:
@@ -145,6 +160,8 @@ def _piece(name: str, until: str | None, steps: Sequence[Step], pools: Pools) ->
     """A piece whose worker does several steps, one after the other."""
     needs = [needs_of(step, pools) for step in steps]
     told = [pools.get(step.name, UNSAID) for step in steps]
+    chats = [step.chat for step in steps if isinstance(step, AskingStep)]
+    processes = max((chat.processes for chat in chats), default=None)
     return Piece(
         name,
         until,
@@ -154,24 +171,33 @@ def _piece(name: str, until: str | None, steps: Sequence[Step], pools: Pools) ->
             memory_mb=max((item.memory_mb for item in needs), default=PLAIN.memory_mb),
         ),
         max((item.min_workers for item in told if item.min_workers), default=None),
-        max((item.max_workers for item in told if item.max_workers), default=None),
+        max((item.max_workers for item in told if item.max_workers), default=processes),
+        bool(chats),
     )
 
 
 def joined(first: Receipt, second: Receipt) -> Receipt:
     """The receipt of two pieces of one task. Rows are counted once: the later piece sees them all.
 
-    ``computed``, ``busy_s`` and what was asked are of both.
+    What was computed, failed, spent and asked is of both.
     """
-    steps = {name: dict(stats) for name, stats in second.get("steps", {}).items()}
+    steps = dict(second.get("steps", {}))
     for name, stats in first.get("steps", {}).items():
-        into = steps.setdefault(name, {**stats, "computed": 0, "busy_s": 0.0})
-        into["computed"] += stats["computed"]
-        into["busy_s"] += stats["busy_s"]
-    asked = dict(second.get("asked", {}))
-    for name, count in first.get("asked", {}).items():
-        asked[name] = asked.get(name, 0) + count
-    return {**second, "steps": steps, "asked": asked}
+        steps[name] = _added(stats, steps[name]) if name in steps else stats
+    asked: Counter[str] = Counter(first.get("asked", {}))
+    asked.update(second.get("asked", {}))
+    return {**second, "steps": steps, "asked": dict(asked)}
+
+
+def _added(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """One step's figures of two pieces: all are added up but the rows that it saw."""
+    causes = Counter(first.get("causes", {})) + Counter(second.get("causes", {}))
+    numbers = {
+        name: value + second[name]
+        for name, value in first.items()
+        if name not in ("rows", "causes")
+    }
+    return {**second, **numbers, **({"causes": dict(causes)} if "causes" in second else {})}
 
 
 def _memo_steps(pipeline: Pipeline, start: str | None, until: str | None) -> list[Step]:
@@ -190,8 +216,9 @@ def _memo_steps(pipeline: Pipeline, start: str | None, until: str | None) -> lis
 def _alike(one: Step, other: Step, pools: Pools) -> bool:
     """Whether one pool can do both without holding what a step does not use. Memory parts none."""
 
-    def kind(step: Step) -> tuple[float, float, int | None, int | None]:
+    def kind(step: Step) -> tuple[object, ...]:
         needs, pool = needs_of(step, pools), pools.get(step.name, UNSAID)
-        return needs.cpus, needs.gpus, pool.min_workers, pool.max_workers
+        asks = isinstance(step, AskingStep)  # many partitions at once, and waits most of the time
+        return needs.cpus, needs.gpus, pool.min_workers, pool.max_workers, asks
 
     return kind(one) == kind(other)

@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from pipelines.asking import asking_steps, num_threads
 from pipelines.engines.engine import Listener
 from pipelines.engines.host import anchored, light_beacon, settle
 from pipelines.engines.pieces import Piece, all_pieces, check_names, pieces_of
@@ -24,6 +25,7 @@ from pipelines.task import Job, Receipt, RunPartition, Task
 from schemas.errors import BackendError
 
 logger = logging.getLogger(__name__)
+GROUP = 4  # times the partitions that keep a model busy: what is asked for before it goes on
 LOST = 12  # so often may one task lose its worker
 Rows = Sequence[dict[str, Any]]
 
@@ -68,7 +70,7 @@ class RayEngine:
         first = todo[0]
         pieces = pieces_of(self._pipeline, first, self._options.pools, self._passed)
         try:
-            for row in self._through(rows, pieces):
+            for row in self._through(rows, pieces, self._at_once(todo)):
                 receipt = settle(pickle.loads(row["answer"]), self._listener)
                 self._listener.finished()
                 yield receipt
@@ -83,6 +85,8 @@ class RayEngine:
 
     def close(self) -> None:
         """Let go of the cluster: the workers of this build end, and what they were doing."""
+        if self._over.is_set():
+            return
         self._over.set()
         self._pulse.join()
         if self._standing is not None:
@@ -94,12 +98,30 @@ class RayEngine:
         if self._ours:
             ray.shutdown()
 
-    def _through(self, rows: Rows, pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
+    @property
+    def asks_itself(self) -> bool:
+        """Whether models are asked while other pools speak what was answered, and not before."""
+        pieces = all_pieces(self._pipeline, self._options.pools)
+        asking = any(piece.asking for piece in pieces)
+        return asking and pool_sizes(pieces, self._options, len(pieces)) is not None
+
+    def _at_once(self, todo: Sequence[Task]) -> int:
+        """How many partitions a worker asks for at once: enough to keep its requests in flight."""
+        first = todo[0]
+        if not isinstance(first, RunPartition):
+            return 1
+        partitions = [task.partition for task in todo if isinstance(task, RunPartition)]
+        steps = asking_steps(self._pipeline, first.until)
+        return min(len(todo), GROUP * num_threads(steps, partitions)) if steps else 1
+
+    def _through(
+        self, rows: Rows, pieces: Sequence[Piece], at_once: int
+    ) -> Iterator[dict[str, Any]]:
         """The rows through all pieces: side by side, or one by one where the cluster is small."""
         sizes = pool_sizes(pieces, self._options, len(rows))
         if len(pieces) > 1 and sizes is not None:
             self._stand_down()
-            yield from chained(rows, pieces, sizes, self._post())
+            yield from chained(rows, pieces, sizes, self._post(), at_once)
             return
         for piece in pieces[:-1]:
             rows = list(self._alone(rows, piece))

@@ -15,7 +15,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 
 from pipelines.engines.pieces import Piece
 from pipelines.engines.ray_cluster import MB
-from pipelines.engines.ray_station import Post, Station
+from pipelines.engines.ray_station import Post, Row, Station
 from schemas.errors import BackendError
 from transforms.step import Resources
 
@@ -23,7 +23,6 @@ POLL_S = 1.0
 STILLBORN = 3  # times the workers: so many in a row may die before they are ready
 Actor = Any  # Ray's handles and references have no types worth the name
 Ref = Any
-Row = dict[str, Any]
 
 
 class StandingPool:
@@ -46,7 +45,7 @@ class StandingPool:
                 self._starting[actor.ready.remote()] = actor
             while waiting and self._idle:
                 actor, row = self._idle.pop(), waiting.popleft()
-                self._busy[actor.do.remote(row, piece, post)] = (actor, row)
+                self._busy[actor.do.remote([row], piece, post)] = (actor, row)
             refs = [*self._busy, *self._starting]
             ready, _ = ray.wait(refs, num_returns=1, timeout=POLL_S)
             for ref in ready:
@@ -93,10 +92,10 @@ class StandingPool:
     def _received(self, ref: Ref, actor: Actor) -> Row | None:
         """A worker's answer; None if it died or cannot be reached: its task is to be repeated."""
         try:
-            row: Any = ray.get(ref)
+            rows: Any = ray.get(ref)
         except (ActorDiedError, ActorUnavailableError):
             ray.kill(actor)
             return None
         self._idle.append(actor)
-        done: Row = row
+        done: Row = rows[0]
         return done

@@ -17,11 +17,12 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from pipelines.engines.host import Answer, Host, together
-from pipelines.engines.pieces import Piece
+from pipelines.engines.host import Answer, Host
+from pipelines.engines.pieces import Piece, joined
 from pipelines.task import Task
 
 ROW = pa.schema([("number", pa.int64()), ("task", pa.binary()), ("answer", pa.binary())])
+Row = dict[str, Any]
 REPORT_S = 2.0  # between reports of a task that takes long
 LEDGER_S = 10.0  # that a worker waits for the ledger, which is no reason to stop
 
@@ -73,19 +74,25 @@ class Station:
         """Answer, which says that the worker is up."""
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        done = [self.do(row, self._piece, self._post) for row in rows.to_pylist()]
-        return pa.Table.from_pylist(done, schema=ROW)
+        return pa.Table.from_pylist(self.do(rows.to_pylist(), self._piece, self._post), schema=ROW)
 
-    def do(self, row: dict[str, Any], piece: Piece, post: Post) -> dict[str, Any]:
-        """Do a piece of the task of a row; the row with its answer."""
-        before: Answer | None = None if row["answer"] is None else pickle.loads(row["answer"])
-        if before is not None and before.error is not None:
-            return row
+    def do(self, rows: list[Row], piece: Piece, post: Post) -> list[Row]:
+        """Do a piece of the tasks of these rows; the rows with their answers.
+
+        A piece that asks models takes many tasks at once, others are given one.
+        """
         self._piece, self._post = piece, post
-        answer = self._answer(row["number"], piece.of(pickle.loads(row["task"])))
-        if before is not None:
-            answer = together(before, answer)
-        return {**row, "answer": pickle.dumps(answer)}
+        good = [row for row in rows if _error_of(row) is None]
+        if not good:
+            return rows
+        task = piece.of([pickle.loads(row["task"]) for row in good])
+        answer = self._answer(good[0]["number"], task)
+        done = [row for row in rows if row not in good]
+        for row in good:
+            done.append({**row, "answer": pickle.dumps(_after(row, answer))})
+            if answer.receipt is not None:  # what was done for all counts once
+                answer = Answer(receipt={})
+        return done
 
     def _answer(self, number: int, task: Task) -> Answer:
         begun = self._begin(number)
@@ -137,3 +144,22 @@ class Station:
         finally:
             over.set()
             reporter.join()
+
+
+def _error_of(row: Row) -> tuple[str, str, str] | None:
+    before: Answer | None = None if row["answer"] is None else pickle.loads(row["answer"])
+    return None if before is None else before.error
+
+
+def _after(row: Row, answer: Answer) -> Answer:
+    """The answer to a row that has one from an earlier piece: both together."""
+    if row["answer"] is None:
+        return answer
+    before: Answer = pickle.loads(row["answer"])
+    rows = Counter(before.rows)
+    rows.update(answer.rows)
+    notes = (*before.notes, *answer.notes)
+    receipt = answer.receipt
+    if receipt is not None and before.receipt is not None:
+        receipt = joined(before.receipt, receipt)
+    return replace(answer, receipt=receipt, rows=dict(rows), notes=notes)

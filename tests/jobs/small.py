@@ -202,7 +202,7 @@ def build_with(
             return InlineEngine(work, heard)
         return LocalEngine(work, workers, row_timeout_s, heard)
 
-    return build(prepare(request), start or engine, heard)
+    return build(prepare(request), start or engine, heard, care=settings.limits.care())
 
 
 def manifest_of(output: Path) -> Manifest:

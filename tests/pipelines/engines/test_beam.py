@@ -80,6 +80,7 @@ def test_beam_builds_into_a_bucket_by_pieces_what_is_built_into_a_folder(
     assert max(chains) >= 3
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # Beam's own
 def test_a_killed_beam_worker_ends_the_build_and_the_same_command_goes_on(output: Path) -> None:
     """The DirectRunner does not survive it; what was finished is in the store all the same."""
     few = ("--limit", "16")

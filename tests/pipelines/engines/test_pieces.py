@@ -27,19 +27,19 @@ def _names(nodes: Pipeline, pools: dict[str, Pool], until: str | None = None) ->
 def test_steps_of_equal_needs_are_one_piece_and_the_piece_is_the_task() -> None:
     (piece,) = pieces_of(pipeline(), _task(), {})
     assert piece.name.startswith("rewrite+respond+synthesize")
-    assert piece.of(_task()) == _task()
+    assert piece.of([_task()]) == _task()
 
 
 def test_a_chain_is_cut_where_needs_change_and_ends_with_the_task() -> None:
     first, second, third = pieces_of(pipeline(), _task(), GPU)
     assert (first.name, second.name) == ("rewrite+respond", "synthesize")
     assert (first.needs.gpus, second.needs.gpus, third.needs.gpus) == (0, 1, 0)
-    cut = first.of(_task())
+    cut = first.of([_task()])
     assert isinstance(cut, RunSteps)
     nodes = [node.name for node in pipeline().nodes]
     assert nodes.index("respond") < nodes.index(cut.until) <= nodes.index("synthesize")
     assert cut.fresh_only
-    assert third.of(_task()) == _task()
+    assert third.of([_task()]) == _task()
 
 
 def test_what_an_earlier_pass_did_needs_no_worker_again() -> None:
