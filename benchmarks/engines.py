@@ -99,7 +99,7 @@ def same(folder: Path, source: tuple[str, ...]) -> dict[str, Any]:
             with ray_cluster(nodes) as address:
                 compare(name, place(name), *TWO, "--engine", "ray", "--address", address)
     if importlib.util.find_spec("apache_beam") and importlib.util.find_spec(
-        "pipelines.engines.beam_engine"
+        "pipelines.engines.beam"
     ):
         for name, option in BEAM.items():
             told = ("--set", f"engine.beam.options=[{option}, --direct_num_workers=2]")
