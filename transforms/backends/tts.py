@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from schemas.errors import SynthesisError
+from schemas.errors import RowError, SynthesisError
 
 Samples: TypeAlias = npt.NDArray[np.int16]
 
@@ -80,7 +80,7 @@ class Said:
     """What came of a Say: speech, or why there is none; and what was paid for it."""
 
     speech: Speech | None
-    error: SynthesisError | None = None
+    error: RowError | None = None
     paid: tuple[Paid, ...] = ()
 
 

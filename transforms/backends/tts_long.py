@@ -79,9 +79,7 @@ def join(parts: Sequence[Speech]) -> Speech:
     pause = np.zeros(round(PAUSE_S * rate), np.int16)
     out: list[Samples] = []
     for number, part in enumerate(parts):
-        samples = _edges(
-            part.samples, rate, start=number > 0, end=number < len(parts) - 1
-        )
+        samples = _edges(part.samples, rate, start=number > 0, end=number < len(parts) - 1)
         out += [pause, samples] if number else [samples]
     return Speech(np.concatenate(out), rate)
 

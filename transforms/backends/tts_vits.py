@@ -175,13 +175,14 @@ class VitsSpeaker:
     def __init__(self, settings: Vits) -> None:
         import torch
         from transformers import VitsModel, VitsTokenizer
-        from transformers.utils.logging import disable_progress_bar
+        from transformers.utils import logging
 
-        disable_progress_bar()  # a worker has no terminal of its own
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no terminal of its own
+        load: Any = VitsModel.from_pretrained  # typed for one of its two results
         self._settings = settings
         try:
             device = torch.device(settings.device)
-            model, info = VitsModel.from_pretrained(
+            model, info = load(
                 settings.folder,
                 local_files_only=True,
                 use_safetensors=True,
@@ -272,8 +273,8 @@ class VitsSpeaker:
         if isinstance(half, Latents):
             return half
         return SynthesisError(
-            f"{settings.name}: voice {voice.name!r} wants {half * hop / config.sampling_rate:.3g} s "
-            f"for {len(item.text)} characters; wanted {limits.max_s:g} s at most",
+            f"{settings.name}: voice {voice.name!r} wants "
+            f"{half * hop / config.sampling_rate:.3g} s for {len(item.text)} characters; wanted {limits.max_s:g} s at most",
             retryable=True,
         )
 

@@ -101,9 +101,7 @@ def _stochastic(
     flows = list(predictor.flows)[::-1]
     latents = noise
     for flow in [*flows[:-2], flows[-1]]:  # the last but one has no effect on durations
-        latents, _ = flow(
-            torch.flip(latents, [1]), mask, global_conditioning=inputs, reverse=True
-        )
+        latents, _ = flow(torch.flip(latents, [1]), mask, global_conditioning=inputs, reverse=True)
     return latents[:, :1]
 
 
@@ -117,10 +115,7 @@ def to_samples(
     lengths = [item.frames for item in batch]
     most = max(lengths)
     prior_BCF = torch.stack(
-        [
-            torch.nn.functional.pad(item.prior_FC, (0, 0, 0, most - item.frames))
-            for item in batch
-        ]
+        [torch.nn.functional.pad(item.prior_FC, (0, 0, 0, most - item.frames)) for item in batch]
     ).transpose(1, 2)
     counts_B = torch.tensor(lengths, device=prior_BCF.device)
     mask_B1F = (torch.arange(most, device=prior_BCF.device)[None] < counts_B[:, None])[:, None]
