@@ -47,6 +47,7 @@ class SpeechService(Endpoint):
     form: SpeechForm
     limits: SoundLimits = DEFAULT_LIMITS
     batch_items: int = 1  # above 1: /audio/speech/batch
+    setting: str = "backends.NAME"  # for messages
 
     def identity(self) -> Mapping[str, object]:
         return {**asdict(self.form), "limits": str(self.limits)}

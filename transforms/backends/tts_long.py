@@ -19,6 +19,7 @@ from transforms.text.sentences import sentences
 PAUSE_S: Final = 0.25
 KEPT_S: Final = 0.03
 FADE_S: Final = 0.005
+WIDE_LANGS: Final = frozenset({"zh", "yue", "ja", "ko"})
 _MARKS: Final = ",;:，；：、"
 
 
@@ -101,15 +102,24 @@ def _edges(samples: Samples, rate: int, *, start: bool, end: bool) -> Samples:
 
 
 def speak_long(
-    items: Sequence[Say], most_chars: int, run: Callable[[list[Say]], list[Said]]
+    items: Sequence[Say],
+    most_chars: int,
+    run: Callable[[list[Say]], list[Said]],
+    *,
+    most_wide_chars: int | None = None,
 ) -> list[Said]:
-    """``run`` over the pieces of all items at once; the results of the items, in order."""
+    """``run`` over the pieces of all items at once; the results of the items, in order.
+
+    ``most_wide_chars`` is the limit of languages in which a character is a syllable.
+    """
     pieces: list[Say] = []
     owners: list[int] = []
     refused: dict[int, Said] = {}
     for place, item in enumerate(items):
         try:
-            parts = chunks(item.text, item.voice.lang, most_chars)
+            lang = item.voice.lang
+            wide = most_wide_chars is not None and lang.split("-")[0] in WIDE_LANGS
+            parts = chunks(item.text, lang, (most_wide_chars or 0) if wide else most_chars)
         except SynthesisError as error:
             refused[place] = Said(None, error)
             continue

@@ -274,7 +274,8 @@ class VitsSpeaker:
             return half
         return SynthesisError(
             f"{settings.name}: voice {voice.name!r} wants "
-            f"{half * hop / config.sampling_rate:.3g} s for {len(item.text)} characters; wanted {limits.max_s:g} s at most",
+            f"{half * hop / config.sampling_rate:.3g} s for {len(item.text)} characters; "
+            f"wanted {limits.max_s:g} s at most",
             retryable=True,
         )
 
