@@ -147,9 +147,9 @@ def _alike(clips: list[Clip]) -> Iterator[Heard]:
         both_eval = set(one.voice.roles) & set(other.voice.roles)
         if same and both_eval and one.voice.lang == other.voice.lang:
             yield Heard(
-                "voices",
+                f"voices {names}",
                 "warning",
-                f"{names} say the very same samples",
+                "they say the very same samples",
                 "give one of them another speaker, rate or pitch, or drop it",
             )
         elif (
@@ -162,7 +162,7 @@ def _alike(clips: list[Clip]) -> Iterator[Heard]:
             close.append(names)
     if close:
         yield Heard(
-            "voices",
+            "voices told apart",
             "ok",
             f"median pitch does not tell apart {'; '.join(close[:5])}"
             + (f" and {len(close) - 5} more pairs" if len(close) > 5 else "")

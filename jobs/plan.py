@@ -6,6 +6,7 @@ from typing import Any
 from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
 from jobs.settings import JobSettings
+from jobs.speech_recipe import absent_models
 from jobs.spending import estimate_figures, estimate_lines
 from pipelines.preview import Preview, preview
 from pipelines.request import state_of
@@ -39,6 +40,12 @@ def plan_text(
     if isinstance(job, JobSettings):
         figures["asks_guess"] = estimate_figures(job, seen.asks)
         asks = estimate_lines(job, seen.asks)
+        figures["models_not_here"] = absent_models(job, path.parent)
+        if figures["models_not_here"]:
+            asks.append(
+                f"  not here: {', '.join(figures['models_not_here'])}; a build wants their files "
+                "first (`voxmill doctor JOB` says how), and fingerprints from cast on will differ"
+            )
     return "\n".join([*_graph(seen), *_reuse(seen), *asks, ""]), figures
 
 
