@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export."""
 
 import argparse
 import json
@@ -31,6 +31,7 @@ EXAMPLES = """examples:
   voxmill verify corpus
   voxmill clean corpus --dry-run
   voxmill replay corpus KEY
+  voxmill export corpus --to huggingface --output exported
   voxmill build examples/retokenize.yaml --input corpus --output corpus2
   voxmill build examples/check.yaml --input tars/ --output checked
 
@@ -150,6 +151,13 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--save-to", type=Path, metavar="DIR", help="write both versions there")
     replay.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     replay.set_defaults(command=_replay)
+
+    export = commands.add_parser("export", help="a snapshot in the form that a library opens")
+    _corpus_options(export)
+    export.add_argument("--to", required=True, metavar="FORMAT", help="see docs/exports.md")
+    export.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    export.add_argument("--json", action="store_true", help="one line of JSON instead of text")
+    export.set_defaults(command=_export)
     return parser
 
 
@@ -318,6 +326,20 @@ def _replay(options: argparse.Namespace) -> int:
         return EXIT_GATE
     print(json.dumps(report.value) if options.json else report.text)
     return EXIT_OK if report.equal else EXIT_GATE
+
+
+def _export(options: argparse.Namespace) -> int:
+    from jobs.export.formats import export
+
+    place = corpus_address(options.uri, options.store)
+    try:
+        done = export(place, options.to, options.output, version=options.version)
+    except DamageError as error:
+        sys.stderr.write(f"voxmill: error: {error}\n")
+        return EXIT_GATE
+    text = "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in done.items())
+    print(json.dumps(done) if options.json else text)
+    return EXIT_OK
 
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:

@@ -57,7 +57,8 @@ class Source(_Model):
     name: str
     license: str = "unknown"
     lang: str = "auto"
-    store: StoreSettings = StoreSettings()  # of an address
+    categories: str | None = None  # of adapter alpaca_eval: relative to the job file, or an address
+    store: StoreSettings = StoreSettings()  # of both
 
 
 class Output(_Model):
@@ -108,9 +109,9 @@ class Rewrite(_Model):
 
 
 class Respond(_Model):
-    """Answers to speech. Lengths in characters."""
+    """Answers to speech. Lengths in characters. ``none``: only what is asked is spoken."""
 
-    backend: Literal["rules", "chat"] = "rules"
+    backend: Literal["rules", "chat", "none"] = "rules"
     chat: RespondChat | None = None
     max_chars: PerLang = PerLang(default=260, zh=90)  # type: ignore[call-arg]
 
@@ -122,6 +123,13 @@ class Speakable(_Model):
     max_word_chars: Count = 40
     max_words: Count = 120
     max_seconds: Annotated[float, Field(gt=0)] = 40.0
+
+
+class Pick(_Model):
+    """Which rows are taken, by their ids in the source, which are read as paths."""
+
+    keep: tuple[str, ...] = ()  # empty: all
+    leave: tuple[str, ...] = ()
 
 
 class Voices(_Model):
@@ -192,6 +200,7 @@ class JobSettings(BaseJob):
 
     pipeline: Literal["instruct_s2s"] = "instruct_s2s"
     source: Source
+    pick: Pick = Pick()
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
     models: dict[str, ModelSettings] = {}
