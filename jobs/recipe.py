@@ -156,7 +156,7 @@ def request_of(
         settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
-        limits=job.limits.model_dump(),
+        limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
         retry_failed=retry_failed,
         refit=refit,

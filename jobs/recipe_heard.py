@@ -59,7 +59,7 @@ def heard_request(
         settings=settings,
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=_eval_share(job, corpus),
-        limits=job.limits.model_dump(),
+        limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
         retry_failed=retry_failed,
         refit=refit,
