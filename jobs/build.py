@@ -31,6 +31,7 @@ from schemas.canonical import pretty_json
 from schemas.errors import BackendError, SettingsError
 from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
+from transforms.synthesize import Synthesize
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
 
@@ -105,7 +106,10 @@ def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
     """
     if planned.published or not (models_of(job) or job.backends):
         return
-    failed = [item for item in (*quick(job), *quick_speech(job)) if item.state == "failed"]
+    nodes = planned.request.pipeline.nodes
+    banks = [node.bank for node in nodes if isinstance(node, Synthesize)]
+    looked = [*quick(job), *(item for bank in banks for item in quick_speech(job, bank))]
+    failed = [item for item in looked if item.state == "failed"]
     work = open_store(planned.request.work)
     stored = planned.parent is not None or bool(work.list("replies"))
     for item in failed if stored else ():

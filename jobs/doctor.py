@@ -106,9 +106,9 @@ def quick(job: JobSettings) -> list[Finding]:
     return found
 
 
-def quick_speech(job: JobSettings) -> list[Finding]:
+def quick_speech(job: JobSettings, bank: VoiceBank) -> list[Finding]:
     """The cheap part of servers of speech."""
-    return [Finding(**asdict(item)) for item in endpoints(job)]
+    return [Finding(**asdict(item)) for item in endpoints(job, bank)]
 
 
 def _similarity(job: JobSettings, folder: Path) -> tuple[JobSettings, list[Finding]]:

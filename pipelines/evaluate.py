@@ -203,7 +203,8 @@ class Evaluator:
             piece = batch.slice(start, size)
             names = keys[start : start + size]
             poisoned = [watch.poison.get((step.name, name)) for name in names]
-            if step.memo and not isinstance(step, AskSynthesize):  # which has limits of its own
+            # What waits for a server has limits of its own; to find a killer, all are watched.
+            if step.memo and (watch.solo or not isinstance(step, AskSynthesize)):
                 watch.entering(step.name, names[0] if len(names) == 1 else "")
             if any(poisoned):
                 parts += [
