@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,10 @@ CHANGES = (
 )
 NOT_PUBLISHED = ("work/", "report/", "run.json", "README.md")
 BUILD_S = 300.0  # after which a build hangs
+# whose death a build survives, so that many die in one build; and whose death ends it
+SURVIVED = {"local": [WORKER], "ray": [WORKER, ACTOR], "beam": [WORKER]}
+ENDING = {"local": [DRIVER], "ray": [DRIVER], "beam": [DRIVER, ACTOR]}
+OPTIONS = {"beam": "[--direct_running_mode=multi_processing, --direct_num_workers=2]"}
 RESUMES = 3  # a build may end with an error of its own after a kill, but not again and again
 SEED = 5
 
@@ -128,18 +133,19 @@ def sweep(
     done = Sweep()
     ended: dict[str, bool] = {}
     every = 3 if quick else 1
-    survivable = [WORKER] if name == "local" else [WORKER, ACTOR]
-    for victim in survivable:
+    for victim in SURVIVED[name]:
         output = folder / f"{name}-{victim}"
         _many(Trial(str(output), engine, rows), WORK[::every], victim, done)
         ended[victim] = _ended_well(output, wanted)
-    points = [*WORK[1::every], *DRIVING[:: 2 if quick else 1]]
+    points = [(DRIVER, point) for point in (*WORK[1::every], *DRIVING[:: 2 if quick else 1])]
+    if ACTOR in ENDING[name]:
+        points += [(ACTOR, point) for point in WORK[:: 2 * every]]
     for number, group in enumerate(_groups(points, 6)):
-        output = folder / f"{name}-driver-{number}"
-        for point in group:
-            _many(Trial(str(output), engine, rows), [point], DRIVER, done, finish=False)
+        output = folder / f"{name}-ended-{number}"
+        for victim, point in group:
+            _many(Trial(str(output), engine, rows), [point], victim, done, finish=False)
         _finish(Trial(str(output), engine, rows), done)
-        ended[f"driver {number}"] = _ended_well(output, wanted)
+        ended[f"ended {number}"] = _ended_well(output, wanted)
     for number in range(1 if quick else 2):
         output = folder / f"{name}-random-{number}"
         _at_random(Trial(str(output), engine, rows), number, 2 if quick else 4, done)
@@ -156,7 +162,7 @@ def sweep(
     }
 
 
-def _groups(items: Sequence[Point], size: int) -> Iterator[Sequence[Point]]:
+def _groups(items: Sequence[tuple[str, Point]], size: int) -> Iterator[Sequence[tuple[str, Point]]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
@@ -177,9 +183,9 @@ def _many(
     ]
     charged = Trial(trial.output, trial.engine, trial.rows, tuple(charges))
     process = charged.start()
-    _, told = process.communicate(timeout=BUILD_S)
+    told = _ended(process)
     if process.returncode not in (0, -signal.SIGKILL):
-        done.ended_itself.append(told.strip().splitlines()[-1][:300])
+        done.ended_itself.append(told)
     for charge, point in zip(charges, points, strict=True):
         if Path(str(charge["token"])).exists():
             done.killed(victim)
@@ -194,10 +200,10 @@ def _finish(trial: Trial, done: Sweep) -> None:
     for _ in range(RESUMES):
         done.resumes += 1
         process = trial.start()
-        _, told = process.communicate(timeout=BUILD_S)
+        told = _ended(process)
         if process.returncode == 0:
             return
-        done.ended_itself.append(told.strip().splitlines()[-1][:300])
+        done.ended_itself.append(told)
     raise SystemExit(f"{trial.output}: the build does not end well: {done.ended_itself[-1]}")
 
 
@@ -218,9 +224,24 @@ def _at_random(trial: Trial, seed: int, kills: int, done: Sweep) -> None:
                 done.killed(f"random {DRIVER if victim == process.pid else WORKER}")
             except ProcessLookupError:
                 done.missed.append("random: it had ended")
-        process.communicate(timeout=BUILD_S)
+        _ended(process)
         done.resumes += 1
     _finish(trial, done)
+
+
+def _ended(process: "subprocess.Popen[str]") -> str:
+    """Wait for a build; the last line of what it said. One that hangs is killed, and said."""
+    try:
+        _, told = process.communicate(timeout=BUILD_S)
+    except subprocess.TimeoutExpired:
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for child in family:
+            if child.is_running():
+                child.kill()
+        process.communicate()
+        return f"hung for {BUILD_S:g} s"
+    return (told.strip().splitlines() or [""])[-1][:300]
 
 
 def _workers(trial: Trial, driver: int) -> list[psutil.Process]:
@@ -268,7 +289,9 @@ def _ended_well(output: Path, wanted: dict[str, str]) -> bool:
 @contextmanager
 def engine_settings(name: str) -> Iterator[tuple[str, ...]]:
     """The settings of an engine with two workers; a standing Ray that drivers come to and leave."""
-    told = (f"engine.name={name}", "engine.workers=2")
+    told: tuple[str, ...] = (f"engine.name={name}", "engine.workers=2")
+    if name in OPTIONS:
+        told = (*told, f"engine.{name}.options={OPTIONS[name]}")
     if name != "ray":
         yield told
         return
@@ -293,7 +316,8 @@ def main() -> None:
     """Sweep the engines and print one JSON line."""
     parser = argparse.ArgumentParser("benchmarks.kills")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--engine", nargs="*", default=["local", "ray"])
+    there = [name for name in SURVIVED if name != "beam" or find_spec("pipelines.engines.beam")]
+    parser.add_argument("--engine", nargs="*", default=there, choices=SURVIVED)
     parser.add_argument("--rows", type=int, default=48)
     parser.add_argument("--trial", help=argparse.SUPPRESS)
     options = parser.parse_args()
