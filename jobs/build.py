@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
-from jobs.doctor import quick
+from jobs.doctor import quick, quick_speech
 from jobs.engines import check_engine, num_workers, start_engine
 from jobs.estimate import FILE as ESTIMATE
 from jobs.estimate import Guess, estimate, with_truth
@@ -31,6 +31,7 @@ from schemas.canonical import pretty_json
 from schemas.errors import BackendError, SettingsError
 from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
+from transforms.synthesize import Synthesize
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
 
@@ -119,9 +120,12 @@ def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
 
     Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
     """
-    if planned.published or not models_of(job):
+    if planned.published or not (models_of(job) or job.backends):
         return
-    failed = [item for item in quick(job) if item.state == "failed"]
+    nodes = planned.request.pipeline.nodes
+    banks = [node.bank for node in nodes if isinstance(node, Synthesize)]
+    looked = [*quick(job), *(item for bank in banks for item in quick_speech(job, bank))]
+    failed = [item for item in looked if item.state == "failed"]
     work = open_store(planned.request.work)
     stored = planned.parent is not None or bool(work.list("replies"))
     for item in failed if stored else ():
