@@ -17,6 +17,7 @@ import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.pvalue import PCollection
 
+from pipelines.engines.beam_harness import HarnessWatch
 from pipelines.engines.beam_options import BeamOptions, unknown_flags
 from pipelines.engines.beam_work import (
     NAMESPACE,
@@ -75,10 +76,13 @@ class BeamEngine:
             return
         self._stage += 1
         post = Post(self._job, f"{self._job.scratch}/beam-{self._stage:04d}", self._timeout_s)
-        self._run = _Run(self._pipeline(post, todo))
+        self._run = run = _Run(self._pipeline(post, todo))
+        watch = HarnessWatch() if self._options.processes else None
         seen: set[str] = set()
         while True:
-            over = self._run.over.is_set()  # before the look: what it finds then is all
+            if watch is not None and not run.over.is_set() and watch.lost():
+                run.abandon(watch)
+            over = run.over.is_set()  # before the look: what it finds then is all
             began = time.monotonic()
             for answer in self._look(post, seen):
                 receipt = settle(answer, self._listener)
@@ -86,7 +90,7 @@ class BeamEngine:
                 yield receipt
             if over:
                 break
-            self._run.over.wait(max(POLL_S, LOOK_SHARE * (time.monotonic() - began)))
+            run.over.wait(max(POLL_S, LOOK_SHARE * (time.monotonic() - began)))
         self._check(len(todo) - len(seen), len(todo))
         if isinstance(todo[0], RunPartition) and todo[0].until is not None:
             self._passed = todo[0].until
@@ -206,9 +210,18 @@ class _Run:
             self._result = self._pipeline.run()
             self._result.wait_until_finish()
         except Exception as error:  # noqa: BLE001 - runners raise what they like; it is told
-            self.error = error
+            self.error = self.error or error
         finally:
             self.over.set()
+
+    def abandon(self, watch: HarnessWatch) -> None:
+        """Wait no longer for a worker that is gone, as the runner would; end those that are left.
+
+        The runner's own thread may stay until this process ends.
+        """
+        self.error = BackendError("a worker process of Beam's ended before its work was done")
+        self.over.set()
+        watch.end()
 
     def cancel(self) -> None:
         """Ask the runner to stop; those that cannot stop find the beacon out."""

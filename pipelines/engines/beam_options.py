@@ -35,8 +35,13 @@ class BeamOptions:
     @property
     def in_process(self) -> bool:
         """Whether the DoFns live in the driver's own process."""
+        return self.local and not self.processes
+
+    @property
+    def processes(self) -> bool:
+        """Whether the DoFns live in processes that the runner starts on this machine."""
         mode = self.parsed().view_as(DirectOptions).direct_running_mode
-        return self.local and mode != "multi_processing"
+        return self.local and mode == "multi_processing"
 
     def parsed(self, count: int | None = None) -> PipelineOptions:
         """As Beam takes them. On this machine ``count`` tasks start no more workers than that."""
@@ -124,7 +129,8 @@ def _known(given: str) -> str:
     if "dask" in given.lower():
         raise SettingsError(
             f"{WHERE}: the runner {given} is refused: it loses rows "
-            "(https://github.com/apache/beam/issues/29365) and says that all is well; give another one, or --engine ray --address HOST:PORT for a cluster of your own"
+            "(https://github.com/apache/beam/issues/29365) and does not say so; give another one, "
+            "or --engine ray --address HOST:PORT for a cluster of your own"
         )
     if "." in given:
         return given

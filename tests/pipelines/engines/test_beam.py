@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.engines import beam, beam_work
 from pipelines.engines.beam import BeamEngine, hints
+from pipelines.engines.beam_harness import harnesses
 from pipelines.engines.beam_options import options_from
 from pipelines.engines.pieces import Pool, pieces_of
 from pipelines.engines.poison import WORKER_DIED
@@ -89,7 +90,7 @@ def test_a_killed_beam_worker_ends_the_build_and_the_same_command_goes_on(output
 
     def kill() -> None:
         _until(lambda: any(output.glob("work/memo/synthesize-*/*/*.pack")))
-        worker = _harnesses()[0]
+        worker = harnesses()[0]
         worker.send_signal(signal.SIGKILL)
         killed.append(worker.pid)
 
@@ -101,7 +102,7 @@ def test_a_killed_beam_worker_ends_the_build_and_the_same_command_goes_on(output
     assert done.code == 2, done.err
     for words in ("tasks undone", "may have been killed", "run the same command again to go on"):
         assert words in done.err
-    _until(lambda: not _harnesses())
+    _until(lambda: not harnesses())
     assert not (output / "latest.json").exists()
     built = build_in(output, *few, *ON_BEAM)
     assert built.published == reference.published
@@ -221,15 +222,6 @@ def _on_beam(listener: Quiet, engines: list[BeamEngine]) -> Callable[[Job], Beam
         return engines[-1]
 
     return start
-
-
-def _harnesses() -> list[psutil.Process]:
-    """Beam's worker processes that this process started."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if "sdk_worker_main" in " ".join(process.cmdline()) and not process.name().startswith("sh")
-    ]
 
 
 def _until(is_so: Callable[[], Any]) -> None:
