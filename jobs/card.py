@@ -9,7 +9,7 @@ import yaml
 from jobs.card_heard import introduction, is_heard, making
 from jobs.card_snippets import how_to_read
 from jobs.license import as_code, hub_license, license_words
-from jobs.report.data import Corpus
+from jobs.report.corpus import Corpus
 from jobs.report.reading import read_sample
 from jobs.report.views import bounds_words
 from jobs.report.words import clipped

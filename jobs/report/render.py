@@ -10,9 +10,10 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from jobs.report.data import SHOWN_REJECTED, STEPS, Corpus, gather
+from jobs.report.chosen import SHOWN_REJECTED
+from jobs.report.corpus import STEPS, Corpus
+from jobs.report.data import gather, outcomes_by_id
 from jobs.report.filters import facets
-from jobs.report.reading import outcome_rows
 from jobs.report.samples import (
     COLUMNS,
     HEIGHT,
@@ -169,11 +170,8 @@ def _rejections(
     heard: dict[str, Heard] = {}
     for item in exhibits:
         heard.setdefault(item["id"], {})[item["turn"]] = item
-    chosen: dict[str, Outcome] = {}
-    if heard:
-        rows = outcome_rows(store, manifest["rejected"])
-        chosen = {row["id"]: row for row in rows if row["id"] in heard}
-    for row in corpus.chosen.rejections():
+    chosen = {row["id"]: row for row in outcomes_by_id(store, manifest["rejected"], heard)}
+    for row in corpus.rejected:
         if len(chosen) < SHOWN_REJECTED:
             chosen.setdefault(row["id"], row)
     return [(row, heard.get(key, {})) for key, row in chosen.items()]

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from jobs.report.data import Code, Corpus, GateUse, Slot, step_order
+from jobs.report.corpus import Code, Corpus, Slot, step_order
+from jobs.report.gate_use import GateUse
 from jobs.report.histogram import Histogram, shared_level
 from schemas.snapshot import Manifest
 from schemas.utterance import NOT_SAMPLED, TAKEN, UNAVAILABLE

@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.report.data import SHOWN_SAMPLES, Chosen
+from jobs.report.chosen import SHOWN_SAMPLES, Chosen
 from jobs.report.histogram import MAX_BINS, Histogram, Smallest, shared_level
 from jobs.report.reading import index_rows, read_sample
 from jobs.report.render import render_report
@@ -23,6 +23,7 @@ from jobs.report.views import reason_bars, stages, voice_tables
 from jobs.report.waveform import blocks, peaks, waveform_path
 from schemas.errors import DamageError
 from tests.jobs.conftest import IMAGE, SCRIPT, TinyCorpus
+from tests.jobs.indexed import flat_of, indexed
 
 RUN = {
     "computed": {"rewrite": 22, SCRIPT: 1},
@@ -169,10 +170,16 @@ def test_what_is_shown_covers_each_split_language_and_a_dialogue(tiny_corpus: Ti
 
 def test_the_rare_kinds_are_shown_among_many_rows() -> None:
     chosen = Chosen()
-    for number in range(400):
-        rare = number in (17, 290)
-        row = {"key": f"k{number}", "split": "eval" if rare else "train", "lang": "en"}
-        chosen.see({**row, "turns": [1] * (4 if number == 123 else 2), "num_dropped": 0})
+    rows = [
+        indexed(
+            f"k{number}",
+            split="eval" if number in (17, 290) else "train",
+            num_turns=4 if number == 123 else 2,
+        )
+        for number in range(400)
+    ]
+    for start in range(0, 400, 150):
+        chosen.see(flat_of(rows[start : start + 150]))
     shown = {row["key"] for row in chosen.samples()}
     assert len(shown) == SHOWN_SAMPLES
     assert "k123" in shown
@@ -222,7 +229,7 @@ def test_a_histogram_does_not_depend_on_order(values: list[float]) -> None:
     for value in sorted(values, reverse=True):
         other.add(value)
     assert one == other
-    assert len(one.bins) <= MAX_BINS
+    assert one.num_bins <= MAX_BINS
     level = shared_level([one], 40)
     assert sum(one.binned(level).values()) == len(values)
     exact = sorted(values)[max(0, -(-len(values) // 2) - 1)]
