@@ -7,8 +7,9 @@ from typing import Any, Final
 import yaml
 
 from jobs.card_heard import introduction, is_heard, making
+from jobs.card_license import license_words
 from jobs.card_snippets import how_to_read
-from jobs.license import as_code, hub_license, license_words
+from jobs.license import Granted, as_code, granted_of
 from jobs.report.corpus import Corpus
 from jobs.report.reading import read_sample
 from jobs.report.views import bounds_words
@@ -25,13 +26,17 @@ LARGER: Final = ((1e7, "1M<n<10M"), (1e8, "10M<n<100M"), (1e9, "100M<n<1B"))
 EXCERPT_CHARS: Final = 160
 
 
-def render_card(store: Store, manifest: Manifest, stats: Corpus) -> str:
+def render_card(
+    store: Store, manifest: Manifest, stats: Corpus, granted: Granted | None = None
+) -> str:
     """The card. ``stats`` is what jobs.report.data.gather found in this snapshot.
 
-    It says nothing of when and where the corpus was made. Raises DamageError.
+    ``granted`` is its license, where somebody said more than the snapshot does. It says nothing
+    of when and where the corpus was made. Raises DamageError.
     """
+    granted = granted or granted_of(manifest, stats)
     sections = [
-        _front_matter(manifest, stats),
+        _front_matter(manifest, stats, granted),
         f"# {_plain(str(manifest['settings']['name']))}",
         _introduction(manifest, stats),
         "## Size",
@@ -46,7 +51,7 @@ def render_card(store: Store, manifest: Manifest, stats: Corpus) -> str:
         "## Limits",
         _limits(manifest, stats),
         "## License",
-        license_words(stats.licenses, _voice_licenses(stats)),
+        license_words(granted),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -56,7 +61,7 @@ def size_category(rows: int) -> str:
     return next((name for least, name in (*SIZES, *LARGER) if rows < least), "n>1T")
 
 
-def _front_matter(manifest: Manifest, stats: Corpus) -> str:
+def _front_matter(manifest: Manifest, stats: Corpus, granted: Granted) -> str:
     shards = manifest["shards"]
     splits = sorted({shard["split"] for shard in shards}, reverse=True)
     files = [
@@ -68,7 +73,7 @@ def _front_matter(manifest: Manifest, stats: Corpus) -> str:
     ]
     value: dict[str, object] = {
         "pretty_name": _plain(str(manifest["settings"]["name"])),
-        **hub_license(stats.licenses),
+        **granted.front_matter(),
         "language": stats.langs,
         "task_categories": TASKS,
         "size_categories": [size_category(manifest["counts"]["accepted"])],
@@ -243,11 +248,6 @@ def _limits(manifest: Manifest, stats: Corpus) -> str:
         lines.append("No model has rated how natural the audio sounds: `mos` was taken of none.")
     lines.append("The texts may be wrong, dated or biased as their sources are.")
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _voice_licenses(stats: Corpus) -> list[str]:
-    heard = {voice for _, _, _, voice, _ in stats.voices}
-    return sorted({voice.license for voice in stats.bank.voices if voice.id in heard})
 
 
 def _short(value: Any) -> Any:  # noqa: ANN401 - JSON
