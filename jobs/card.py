@@ -8,6 +8,7 @@ import yaml
 
 from jobs.card_heard import introduction, is_heard, making
 from jobs.card_license import license_words
+from jobs.card_names import plain_name
 from jobs.card_snippets import how_to_read
 from jobs.license import Granted, as_code, granted_of
 from jobs.report.corpus import Corpus
@@ -37,7 +38,7 @@ def render_card(
     granted = granted or granted_of(manifest, stats)
     sections = [
         _front_matter(manifest, stats, granted),
-        f"# {_plain(str(manifest['settings']['name']))}",
+        f"# {plain_name(manifest)}",
         _introduction(manifest, stats),
         "## Size",
         _sizes(stats),
@@ -72,7 +73,7 @@ def _front_matter(manifest: Manifest, stats: Corpus, granted: Granted) -> str:
         for split in splits
     ]
     value: dict[str, object] = {
-        "pretty_name": _plain(str(manifest["settings"]["name"])),
+        "pretty_name": plain_name(manifest),
         **granted.front_matter(),
         "language": stats.langs,
         "task_categories": TASKS,
@@ -261,8 +262,3 @@ def _short(value: Any) -> Any:  # noqa: ANN401 - JSON
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """A name from a user as plain words."""
-    return " ".join("".join(c if c.isalnum() or c in "-_." else " " for c in text).split())

@@ -213,6 +213,12 @@ def _flat(path: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from _flat(f"{path}.{key}" if path else str(key), item)
+    elif path == "gates" and isinstance(value, list):
+        for gate in value:
+            scope = [*gate.get("roles", ()), *gate.get("langs", ())]
+            name = " ".join([str(gate.get("measure")), *map(str, scope)])
+            low, high = gate.get("min"), gate.get("max")
+            yield f"gates: {name}", f"{cell(low) or 'any'} to {cell(high) or 'any'}"
     elif path == "voices" and isinstance(value, list):
         for voice in value:
             yield f"voices.{voice.get('id')}", voice

@@ -9,10 +9,12 @@ from jobs.report.corpus import Corpus, Slot
 from jobs.report.gate_use import GateUse
 from jobs.report.histogram import Histogram, shared_level
 from jobs.report.judged import bounds
+from schemas.measures import BY_NAME
 from schemas.utterance import NOT_SAMPLED, UNAVAILABLE
 
 MAX_BARS: Final = 44
 MAX_CHARTS: Final = 12  # of a measure: those with the most values
+TEXT_UNITS: Final = {"text_chars": "characters", "spoken_text_chars": "characters"}
 BOX: Final = (240, 56)  # of a histogram
 
 
@@ -50,9 +52,19 @@ class MeasureView:
     high: float
     distributions: Sequence[Distribution]
     gates: Sequence[str] = ()
-    unit: str = ""
-    method: str = ""
     hidden: int = 0
+
+    @property
+    def unit(self) -> str:
+        """Of its values; empty if the catalogue does not know it."""
+        known = BY_NAME.get(self.name)
+        return known.unit if known else TEXT_UNITS.get(self.name, "")
+
+    @property
+    def method(self) -> str:
+        """What it is, and how it was taken."""
+        known = BY_NAME.get(self.name)
+        return f"{known.what}; {known.method}" if known else ""
 
 
 def measure_views(corpus: Corpus) -> list[MeasureView]:

@@ -88,7 +88,7 @@ def render_report(
         voices=voices,
         key_measures=key_measures(corpus),
         texts=text_views(corpus),
-        disjoint=[d for d in disjointness(corpus.bank).sentence.split(". ") if d],
+        disjoint=_disjoint(corpus),
         measures=measure_views(corpus),
         gates=[(bounds_words(use), use) for use in corpus.gates],
         units=[(item, code_use(store, unit_rows, item)) for item in sets],
@@ -155,6 +155,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:,.2f} h"
 
 
+def _disjoint(corpus: Corpus) -> list[str]:
+    """Whether train and eval share voices, a sentence per language that is heard."""
+    sentences = [item for item in disjointness(corpus.bank).sentence.split(". ") if item]
+    return [item for item in sentences if item.split(":")[0] in corpus.langs]
+
+
 def _splits(manifest: Manifest) -> list[tuple[str, int, float]]:
     """Split, samples, seconds: from the manifest alone."""
     shards = manifest["shards"]
@@ -197,4 +203,6 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _short(value: float) -> str:
+    if 0 < abs(value) < 1e-3:
+        return f"{value:.1e}".replace("e-0", "e-")
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

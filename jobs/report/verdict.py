@@ -11,8 +11,10 @@ from typing import Final, Literal, TypeAlias
 from jobs.license import Granted
 from jobs.report.corpus import Corpus
 from jobs.report.expected import Expected
+from jobs.report.gate_use import GateUse
 from jobs.report.views import VoiceTable, bounds_words
 from schemas.snapshot import Manifest, within_limits
+from schemas.utterance import TAKEN
 from transforms.split import EVAL, TRAIN
 from transforms.voices import disjointness
 
@@ -121,7 +123,7 @@ def _gates(corpus: Corpus) -> Iterator[Finding]:
         yield Finding("look", "The job has no gates: no row was judged by its sound.", "measures")
         return
     blind = [
-        f"{bounds_words(use)} ({use.judged:,} of {use.judged + use.unchecked:,})"
+        f"{bounds_words(use)}, {_measured(corpus, use)}"
         for use in corpus.gates
         if use.unchecked > MANY_UNCHECKED * (use.judged + use.unchecked)
     ]
@@ -150,6 +152,13 @@ def _gates(corpus: Corpus) -> Iterator[Finding]:
             "recognition nor alignment was taken there.",
             "measures",
         )
+
+
+def _measured(corpus: Corpus, use: GateUse) -> str:
+    slots = corpus.statuses.get(use.gate.measure, {}).items()
+    found = [counter for slot, counter in slots if use.covers(*slot)]
+    taken = sum(counter[TAKEN] for counter in found)
+    return f"taken of {taken:,} of {sum(counter.total() for counter in found):,} utterances"
 
 
 def _splits(corpus: Corpus) -> Iterator[Finding]:
