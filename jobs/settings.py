@@ -144,13 +144,18 @@ class Units(_Model):
 
 
 class Gate(_Model):
-    """Bounds on a measure, inclusive."""
+    """Bounds on a measure, inclusive, or how far from its voice's median it may be."""
 
     measure: str
     min: float | None = None
     max: float | None = None
+    outlier_mad: Annotated[float, Field(gt=0)] | None = None
+    per: Literal["voice", "lang"] = "voice"
+    side: Literal["both", "low", "high"] = "both"
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
     roles: tuple[Role, ...] = ()
     langs: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
 
 
 class Shards(_Model):

@@ -1,10 +1,11 @@
 """The main pipeline: text instructions to paired speech and units.
 
     duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode -> cast
-    -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units -> gather -> select
+    -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units -> measure_units
+    -> (norms) -> gather -> measure_pairs -> select
 
-Fit steps are ``duplicates``, ``pace`` and ``kmeans``; shards are assembled from what select
-accepts.
+Fit steps are ``duplicates``, ``pace``, ``kmeans`` and, where a gate asks for outliers, ``norms``;
+shards are assembled from what select accepts.
 """
 
 from dataclasses import dataclass
@@ -21,13 +22,16 @@ from transforms.check_speakable import CheckSpeakable
 from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
+from transforms.gate import Gate
 from transforms.kmeans import FitKmeans
 from transforms.listen import Listen
 from transforms.measure import Measured
+from transforms.measure_pairs import MeasurePairs
+from transforms.measure_units import MeasureUnits
 from transforms.pace import FitPace
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
-from transforms.select import GATHER, Gate, Select
+from transforms.select import GATHER, norms_for, selecting
 from transforms.split import EVAL, TRAIN, Split
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
@@ -61,7 +65,12 @@ class Recipe:
 def instruct_s2s(recipe: Recipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a bank or a gate that cannot work."""
     check_bank(recipe.bank, recipe.eval_fraction)
-    check_gates(recipe.gates, recipe.checks)
+    check_gates(
+        recipe.gates,
+        recipe.checks,
+        voices={voice.id for voice in recipe.bank.voices},
+        unit_roles=recipe.unit_roles,
+    )
     return Pipeline(
         NAME,
         (
@@ -86,8 +95,11 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
                 roles=recipe.unit_roles,
             ),
             MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters),
+            MeasureUnits(),
+            *norms_for(recipe.gates, recipe.seed),
             GATHER,
-            Select(gates=recipe.gates, min_pairs=recipe.min_pairs),
+            MeasurePairs(),
+            selecting(recipe.gates, recipe.min_pairs),
         ),
     )
 

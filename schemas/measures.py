@@ -133,12 +133,12 @@ CATALOGUE: Final = (
         name="pitch_median_hz", family="pitch", unit="Hz",
         what="median fundamental frequency of voiced frames",
         method="autocorrelation over the window's own, parabolic peak, 60 to 500 Hz, 40 ms windows "
-        "every 20 ms, voiced from a peak of 0.5",
+        "every 20 ms, voiced from a peak of 0.6 that a neighbor agrees with",
         source="Boersma 1993, without its path search", unavailable="under 5 voiced frames",
     ),
     MeasureInfo(
         name="pitch_range_st", family="pitch", unit="semitones",
-        what="how far the voice moves", method="5th to 95th percentile of the voiced frames",
+        what="how far the voice moves", method="10th to 90th percentile of the voiced frames",
         source="as pitch_median_hz", unavailable="as pitch_median_hz",
     ),
     MeasureInfo(

@@ -51,6 +51,4 @@ def judged(
 
 def bounds(gate: Gate) -> str:
     """A gate's bounds in words: "0.3 to 45", "at most 2"."""
-    if gate.min is not None and gate.max is not None:
-        return f"{gate.min:g} to {gate.max:g}"
-    return f"at least {gate.min:g}" if gate.min is not None else f"at most {gate.max:g}"
+    return gate.bounds()
