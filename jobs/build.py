@@ -7,8 +7,10 @@ from pathlib import Path
 
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
+from jobs.croissant import croissant
 from jobs.doctor import quick
 from jobs.jobfile import load_overridden
+from jobs.license import granted_of
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
 from jobs.report.data import gather
@@ -29,6 +31,7 @@ from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
+CROISSANT = "croissant.json"
 
 
 def build_job(
@@ -79,7 +82,7 @@ def build_job(
         if (
             not result.unchanged
             or moved
-            or any(store.size(name) is None for name in (RUN, CARD, REPORT))
+            or any(store.size(name) is None for name in (RUN, CARD, CROISSANT, REPORT))
         ):
             view.stage("report", 1)
             _describe(store, job, result, workers)
@@ -110,7 +113,9 @@ def _describe(store: Store, job: BaseJob, result: Result, workers: int) -> None:
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))
     if current_version(store) in (None, result.manifest["version"]):  # the card is for readers
-        store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
+        granted = granted_of(result.manifest, corpus)
+        store.put(CARD, render_card(store, result.manifest, corpus, granted).encode("utf-8"))
+        store.put(CROISSANT, pretty_json(croissant(result.manifest, corpus, granted)))
     store.put(RUN, pretty_json(run))
 
 

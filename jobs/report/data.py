@@ -15,10 +15,11 @@ from jobs.report.reading import index_batches, outcome_batches, outcome_rows
 from pipelines.outcome import Outcome, main_code
 from schemas.snapshot import FileEntry, Manifest
 from schemas.store import Store
-from transforms.select import Gate
+from transforms.gate import Gate
 
 # of an outcome, all that is counted: texts, measures and attempts of every row would be slow
 COUNTED = ["id", "lang", "reasons", "error", "turns.list.element.role"]
+COUNTED += ["turns.list.element.voice"]
 WORDS_ROWS = 20_000  # of how many rows words are counted
 
 

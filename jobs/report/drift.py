@@ -218,7 +218,9 @@ def _flat(path: str, value: object) -> Iterator[tuple[str, object]]:
             scope = [*gate.get("roles", ()), *gate.get("langs", ())]
             name = " ".join([str(gate.get("measure")), *map(str, scope)])
             low, high = gate.get("min"), gate.get("max")
-            yield f"gates: {name}", f"{cell(low) or 'any'} to {cell(high) or 'any'}"
+            words = f"{cell(low) or 'any'} to {cell(high) or 'any'}"
+            outlier = gate.get("outlier_mad")
+            yield f"gates: {name}", words + (f", {cell(outlier)} deviations" if outlier else "")
     elif path == "voices" and isinstance(value, list):
         for voice in value:
             yield f"voices.{voice.get('id')}", voice

@@ -1,12 +1,14 @@
 """How a gate met the rows of a corpus."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from jobs.report.columns import Flags, Flat
 from pipelines.outcome import Outcome
-from transforms.select import Gate
+from transforms.gate import Gate
 
 
 @dataclass
@@ -43,12 +45,12 @@ class GateUse:
             item["step"] == "select"
             and item["code"] == self.gate.measure
             and 0 <= item["turn"] < len(row["turns"])
-            and self.covers(row["turns"][item["turn"]]["role"], row["lang"])
+            and self.gate.covers(*_said(row["turns"][item["turn"]], row["lang"]))
             for item in row["reasons"]
         )
 
     def covers(self, role: str, lang: str) -> bool:
-        """Whether the gate judges such utterances."""
+        """Whether the gate judges such utterances, of any of its voices."""
         gate = self.gate
         return (not gate.roles or role in gate.roles) and (not gate.langs or lang in gate.langs)
 
@@ -56,4 +58,9 @@ class GateUse:
 def in_scope_of(gate: Gate, flat: Flat) -> Flags:
     """Which turns of a batch [T] a gate judges."""
     by_role = flat.role.among(lambda role: not gate.roles or role in gate.roles)
-    return by_role & flat.lang.among(lambda lang: not gate.langs or lang in gate.langs)
+    by_voice = flat.voice.among(lambda voice: not gate.voices or voice in gate.voices)
+    return by_role & by_voice & flat.lang.among(lambda lang: not gate.langs or lang in gate.langs)
+
+
+def _said(turn: Mapping[str, Any], lang: str) -> tuple[str, str, str]:
+    return turn["role"], lang, turn.get("voice") or ""

@@ -152,5 +152,5 @@ def _distribution(
 
 
 def _scope(use: GateUse) -> str:
-    scope = [*use.gate.roles, *use.gate.langs]
+    scope = [*use.gate.roles, *use.gate.langs, *use.gate.voices]
     return bounds(use.gate) + (f" ({', '.join(scope)})" if scope else "")

@@ -13,7 +13,7 @@ from pipelines.outcome import Outcome
 from schemas.shard import durations_suffix, flac_suffix, read_npy, units_suffix
 from schemas.snapshot import Manifest
 from schemas.store import Store
-from transforms.select import Gate
+from transforms.gate import Gate
 
 Group: TypeAlias = Literal["random", "worst", "rejected", "failed"]
 MAX_REASONS: Final = 20
@@ -110,7 +110,7 @@ def shown_outcome(
         group="failed" if row["state"] == "failed" else "rejected",
         lang=row["lang"],
         facts=[fact(item) for item in (row["lang"], row["origin"], row["source_id"]) if item],
-        turns=shown_turns(turns, row["lang"], gates, manifest, budget),
+        turns=shown_turns(turns, row["lang"], gates, manifest, budget, row["reasons"]),
         codes=sorted(codes),
         reasons=words,
         more_turns=max(0, len(turns) - MAX_TURNS),

@@ -15,8 +15,8 @@ from jobs.report.waveform import loudest, waveform_path
 from jobs.report.words import clipped
 from schemas.snapshot import Manifest
 from transforms.audio import decode_flac
+from transforms.gate import Gate
 from transforms.minhash import tokens
-from transforms.select import Gate
 
 MAX_UNITS: Final = 60
 MAX_TURNS: Final = 12  # shown of one row
@@ -99,6 +99,7 @@ def shown_turns(
     gates: Sequence[Gate],
     manifest: Manifest,
     budget: Budget,
+    reasons: Sequence[Mapping[str, Any]] = (),
 ) -> list[ShownTurn]:
     """``turns`` carry text, input, spoken_text and, if they were spoken, flac, measures, codes."""
     files = [turn["flac"] for turn in turns[:MAX_TURNS] if turn.get("flac")]
@@ -119,7 +120,14 @@ def shown_turns(
                 "voice": turn["voice"],
                 "speaker": turn.get("speaker_id") or "",
                 "duration_s": len(sound) / rate_hz,
-                "measures": judged(turn["measures"], gates, turn["role"], lang),
+                "measures": judged(
+                    turn["measures"],
+                    gates,
+                    turn["role"],
+                    lang,
+                    turn["voice"] or "",
+                    {item["code"] for item in reasons if item["turn"] == turn["turn"]},
+                ),
                 "heard": _heard(turn["record"], turn["spoken_text"]),
                 "extras": extras(turn["record"], KNOWN | {"words"}),
                 "units": " ".join(map(str, codes[:MAX_UNITS])),

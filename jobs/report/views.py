@@ -124,7 +124,9 @@ def bounds_words(use: GateUse) -> str:
     gate = use.gate
     low = "" if gate.min is None else f"{gate.min:g} ≤ "
     high = "" if gate.max is None else f" ≤ {gate.max:g}"
-    scope = [*gate.roles, *gate.langs]
+    scope = [*gate.roles, *gate.langs, *gate.voices]
+    if gate.outlier_mad is not None:
+        return f"{gate.measure} {gate.bounds()}" + (f" ({', '.join(scope)})" if scope else "")
     return f"{low}{gate.measure}{high}" + (f" ({', '.join(scope)})" if scope else "")
 
 

@@ -13,7 +13,7 @@ from jobs.report.histogram import Histogram
 from jobs.report.judged import bounds
 from jobs.report.reading import IndexRow
 from jobs.report.words import number
-from transforms.select import Gate
+from transforms.gate import Gate
 
 PER_BOUND: Final = 4
 Side: TypeAlias = Literal["least", "greatest"]

@@ -113,7 +113,10 @@ def test_every_sound_loads_and_one_plays_at_a_time(
 ) -> None:
     tab.open(tiny_page)
     heard = tab.run(PLAY)
-    turns = [turn for row in tiny_corpus.corpus.chosen.samples() for turn in row["turns"]]
+    chosen = tiny_corpus.corpus.chosen
+    rows = {row["key"]: row for row in chosen.samples()}
+    rows |= {item.row["key"]: item.row for item in chosen.odd_ones()}
+    turns = [turn for row in rows.values() for turn in row["turns"]]
     assert len(heard) == len(turns) + len(tiny_corpus.exhibits)
     for turn in turns:
         assert any(abs(turn["duration_s"] - seconds) < 0.01 for seconds in heard)
@@ -183,7 +186,7 @@ def test_hostile_rows_neither_run_nor_break_the_page(
 ) -> None:
     tab.open(hostile_page, width)
     assert tab.run("document.scripts.length") == 1
-    assert tab.run("document.images.length") == 0
+    assert tab.run("[...document.images].every(i => i.src.startsWith('data:image/png;base64,'))")
     assert tab.run("document.querySelectorAll('h1').length") == 1
     assert tab.run("document.querySelectorAll('[onclick],[onerror]').length") == 0
     assert tab.run("document.documentElement.scrollWidth <= innerWidth")

@@ -52,6 +52,12 @@ class Page(HTMLParser):
         self.attributes += [(tag, name, value or "") for name, value in attrs]
         self._id = dict(attrs).get("id") or ""
 
+    @property
+    def pictures(self) -> int:
+        """Images that are spectrograms inside the page."""
+        sources = [value for tag, name, value in self.attributes if (tag, name) == ("img", "src")]
+        return sum(value.startswith("data:image/png;base64,") for value in sources)
+
     def handle_data(self, data: str) -> None:
         if self._id:
             self.by_id.setdefault(self._id, data)
@@ -72,7 +78,7 @@ def test_the_page_asks_for_nothing_from_elsewhere(html: str, page: Page) -> None
     for tag, name, value in page.attributes:
         if name in ADDRESSES:
             assert value.startswith(("#", "data:")), (tag, name, value[:80])
-    assert not page.tags.keys() & {"iframe", "object", "embed", "base", "form", "img"}
+    assert not page.tags.keys() & {"iframe", "object", "embed", "base", "form"}
     styles = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
     assert len(styles) == page.tags["style"] == 1
     assert "url(" not in styles[0]
@@ -85,7 +91,7 @@ def test_hostile_text_stays_text(tiny_corpus: TinyCorpus, html: str, page: Page)
     assert hostile["id"] in html
     assert "&lt;script&gt;" in html
     assert page.tags["script"] == 1
-    assert page.tags["img"] == 0
+    assert page.pictures == page.tags["img"]
     assert not [item for item in page.attributes if item[1].startswith("on")]
 
 
@@ -105,7 +111,7 @@ def test_no_value_of_a_row_can_leave_its_place(tiny_corpus: TinyCorpus) -> None:
     exhibits = [{**item, "voice": IMAGE, "spoken_text": SCRIPT} for item in t.exhibits]
     page = Page(render_report(t.store, manifest, RUN, exhibits, corpus))  # type: ignore[arg-type]
     assert page.tags["script"] == 1
-    assert page.tags["img"] == 0
+    assert page.pictures == page.tags["img"]
     assert not [item for item in page.attributes if item[1].startswith("on")]
 
 
@@ -126,6 +132,9 @@ def test_every_shown_sample_can_be_heard_at_its_indexed_length(
     ]
     assert {info.format for info in heard} == {"FLAC"}
     rows = t.corpus.chosen.samples()
+    keys = {row["key"] for row in rows}
+    odd = [item.row for item in t.corpus.chosen.odd_ones()]
+    rows += [row for row in odd if row["key"] not in keys]
     wanted = [turn["duration_s"] for row in rows for turn in row["turns"]]
     wanted += [
         next(m["value"] for m in item["measures"] if m["name"] == "duration_s")
