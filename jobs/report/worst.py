@@ -59,7 +59,7 @@ class Worst:
             if name in judged or not len(taken):
                 continue
             values = flat.values[taken]
-            self.usual.setdefault((name, of_role, of_lang), Histogram(256)).add_all(values)
+            self.usual.setdefault((name, of_role, of_lang), Histogram()).add_all(values)
             for side, at, sign in (
                 ("least", values.argmin(), 1),
                 ("greatest", values.argmax(), -1),
@@ -111,8 +111,9 @@ class Worst:
         found = []
         for (name, role, lang, _), (value, row, _) in self.extremes.items():
             usual = self.usual[name, role, lang]
-            spread = usual.quantile(0.75) - usual.quantile(0.25)
-            far = abs(value - usual.quantile(0.5)) / spread if spread > 0 else 0.0
+            # of values beside a far outlier no more than a bin is known
+            spread = max(usual.quantile(0.75) - usual.quantile(0.25), 2.0**usual.level)
+            far = abs(value - usual.quantile(0.5)) / spread
             if far > 3:
                 words = f"{name} {number(value)} ({role}), the median is "
                 words += number(usual.quantile(0.5))
