@@ -109,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     _job_options(plan)
     plan.set_defaults(command=_plan)
 
+    expectations = commands.add_parser(
+        "expectations", help="write the suite that a job's schema, gates and limits make"
+    )
+    _job_options(expectations)
+    expectations.set_defaults(command=_expectations)
+
     doctor = commands.add_parser("doctor", help="try every backend, voice, endpoint and store")
     _job_options(doctor)
     doctor.set_defaults(command=_doctor)
@@ -197,6 +203,7 @@ def _store_options(parser: argparse.ArgumentParser) -> None:
 
 def _build(options: argparse.Namespace) -> int:
     from jobs.build import build_job
+    from jobs.expecting import why_not
 
     _check_numbers(options)
     job, result, workers = build_job(
@@ -216,6 +223,8 @@ def _build(options: argparse.Namespace) -> int:
     output = open_store(store_address(job.output.uri, job.output.store))
     print_summary(output, result, workers, console)
     code, why = exit_code(job, result.manifest)
+    if code == EXIT_OK and (why := why_not(job, output, result.manifest)):
+        code = EXIT_GATE
     if why:
         current = current_version(output)
         stays = "" if current is None else f"; latest.json stays at version {current}"
@@ -246,6 +255,15 @@ def _plan(options: argparse.Namespace) -> int:
     (sys.stderr if options.json else sys.stdout).write(text)
     if options.json:
         print(json.dumps(figures))
+    return EXIT_OK
+
+
+def _expectations(options: argparse.Namespace) -> int:
+    from jobs.expecting import suite_text
+    from jobs.jobfile import load_overridden
+
+    job = load_overridden(options.job, options.changes, source=options.input, output=options.output)
+    sys.stdout.write(suite_text(job))
     return EXIT_OK
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.check_settings import augment_of, checks_of
+from jobs.expecting import expectations_of
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
@@ -31,7 +32,7 @@ from transforms.text.speakable import Limits
 from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
-NOT_IN_MANIFEST = {"output", "engine", "limits"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations"}
 HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
     "retokenize": RetokenizeJob,
     "check": CheckJob,
@@ -144,6 +145,7 @@ def request_of(
         eval_fraction=job.splits.eval_fraction,
         limits=job.limits.model_dump(),
         same_lineage=job.output.same_lineage,
+        expects=expectations_of(job, folder),
         retry_failed=retry_failed,
         refit=refit,
     )

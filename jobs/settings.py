@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
+from jobs.expecting import ExpectationSettings
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -188,6 +189,7 @@ class BaseJob(_Model):
     output: Output = Output()
     shards: Shards = Shards()
     limits: Limits = Limits()
+    expectations: Annotated[ExpectationSettings | None, BeforeValidator(_unless_off)] = None
     engine: EngineSettings = EngineSettings()
 
 
