@@ -81,6 +81,7 @@ def render_report(
         verdict=verdict_of(manifest, corpus, voices, expected, granted),
         drift=drift,
         expected=expected,
+        waits=manifest.get("expected", False),
         granted=granted,
         langs=lang_rows(corpus),
         origins=origins,

@@ -71,7 +71,7 @@ def verdict_of(
     """Everything that counts, in the order stop, look, fine."""
     found = [
         *_rows(manifest, corpus),
-        *_expectations(expected),
+        *_expectations(manifest, expected),
         *_gates(corpus),
         *_splits(corpus),
         *_voices(corpus, voices),
@@ -104,9 +104,12 @@ def _rows(manifest: Manifest, corpus: Corpus) -> Iterator[Finding]:
         yield Finding("look", f"{failed:,} {several} no verdict: an error ended it.", "rows")
 
 
-def _expectations(expected: Expected | None) -> Iterator[Finding]:
-    if expected is None:
-        yield Finding("look", "No expectations were run on this snapshot.", "expectations")
+def _expectations(manifest: Manifest, expected: Expected | None) -> Iterator[Finding]:
+    if expected is None and manifest.get("expected", False):
+        words = "Its expectations have no stored results: run the build again to ask them."
+        yield Finding("stop", words, "expectations")
+    elif expected is None:
+        yield Finding("look", "No expectations were asked of this snapshot.", "expectations")
     elif expected.failed:
         yield Finding(
             "stop", f"{expected.failed} of {expected.total} expectations failed.", "expectations"

@@ -125,7 +125,7 @@ def test_new_reasons_measures_voices_and_words_are_told(tiny_corpus: TinyCorpus)
     )
     drift = compared(one, other, tiny_corpus)
     assert drift.new_reasons == ["select: asr_wer"]
-    assert drift.gone_reasons == ["respond: too_long"]
+    assert drift.gone_reasons == ["respond: code"]
     assert (drift.only_before, drift.only_now) == (["old"], ["new"])
     assert (drift.words[0].more, drift.words[0].fewer) == (["dog"], ["cat"])
     voices = {m.name: m.distance.level for m in drift.mixtures if m.name.startswith("voices")}
