@@ -37,14 +37,15 @@ def _outcome(granted: Granted) -> str:
 
 def _table(granted: Granted) -> str:
     lines = ["| part | name | license | asks for | samples |", "| --- | --- | --- | --- | --- |"]
-    for part in granted.parts:
+    for part, names in granted.alike():
         if not part.binds:
             asks = "covers the program, not its sound"
         elif part.terms is None:
             asks = "unknown"
         else:
             asks = ", ".join(part.terms.asks) or "a notice at most"
-        cells = [part.kind, as_code(part.name), as_code(part.license), asks]
+        named = ", ".join(as_code(name) for name in names)
+        cells = [part.kind, named, as_code(part.license), asks]
         lines.append(
             "| " + " | ".join([*cells, f"{part.samples:,}" if part.samples else ""]) + " |"
         )

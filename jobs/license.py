@@ -12,7 +12,7 @@ from schemas.snapshot import Manifest
 Kind: TypeAlias = Literal["source", "language model", "speech synthesis", "voice"]
 # Programs whose license covers the program and says nothing of the sound that it makes. What a
 # voice of theirs is licensed under is said in the voice bank.
-PROGRAMS: Final = {"flite": "MIT-Festival", "espeak": "GPL-3.0-or-later"}
+PROGRAMS: Final = {"espeak": "GPL-3.0-or-later"}
 UNKNOWN: Final = "unknown"
 
 
@@ -47,6 +47,19 @@ class Granted:
     def publishable(self) -> bool:
         """Whether everything is known and nothing forbids."""
         return not self.unknown and not self.forbidding
+
+    def alike(self) -> list[tuple[Part, list[str]]]:
+        """Parts of one kind under one license as one, with all their names and samples."""
+        found: dict[tuple[Kind, str, bool], list[Part]] = {}
+        for part in self.parts:
+            found.setdefault((part.kind, part.license, part.binds), []).append(part)
+        return [
+            (
+                replace(parts[0], samples=sum(part.samples for part in parts)),
+                [part.name for part in parts],
+            )
+            for parts in found.values()
+        ]
 
     def front_matter(self) -> dict[str, str]:
         """The license keys of a dataset card."""
@@ -120,6 +133,11 @@ def _parts(manifest: Manifest, corpus: Corpus) -> Iterator[Part]:
     for (source, granted), amount in sorted(corpus.origins.items()):
         yield Part("source", source, granted, amount.samples, terms_of(granted))
     yield from _models(dict(manifest["settings"]), corpus)
+    yield from _voices(corpus)
+
+
+def _voices(corpus: Corpus) -> Iterator[Part]:
+    """The programs that speak, and the voices that are heard."""
     heard: dict[str, int] = {}
     for (_, _, _, voice, _), amount in corpus.voices.items():
         heard[voice] = heard.get(voice, 0) + amount.samples

@@ -83,6 +83,7 @@ def render_report(
         expected=expected,
         waits=manifest.get("expected", False),
         granted=granted,
+        parts=granted.alike(),
         langs=lang_rows(corpus),
         origins=origins,
         hidden_origins=hidden_origins,
