@@ -18,7 +18,7 @@ from jobs.report.drift import Drift
 from jobs.report.expected import read_expected
 from jobs.report.filters import facets
 from jobs.report.groups import sample_groups
-from jobs.report.guessed import guesses
+from jobs.report.guessed import read_guesses
 from jobs.report.measure_views import BOX, measure_views, text_views
 from jobs.report.shown import shown_rows
 from jobs.report.tables import lang_rows, origin_rows
@@ -100,7 +100,7 @@ def render_report(
         steps=step_table(manifest, run),
         stage_s=_numbers(run.get("stage_s")),
         facts=_facts(run),
-        guessed=guesses(store, manifest, run),
+        guessed=read_guesses(store),
         max_units=MAX_UNITS,
         wave=(COLUMNS, HEIGHT),
         strip=(COLUMNS, STRIP_HEIGHT),
