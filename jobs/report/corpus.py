@@ -12,8 +12,8 @@ from pipelines.outcome import Outcome, main_code
 from transforms.voices import VoiceBank
 
 STEPS: Final = (
-    "source dedup split rewrite respond check_speakable take_heard explode cast synthesize conform "
-    "measure units gather import_units select"
+    "source pick dedup split rewrite respond check_speakable take_heard explode cast synthesize "
+    "conform listen measure units measure_units import_units gather measure_pairs select"
 ).split()
 SHOWN_FAILED: Final = 100
 UNIT_SAMPLES: Final = 256  # how many samples are read for the statistics of single codes
@@ -57,7 +57,7 @@ class Corpus:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # by language and state
     statuses: dict[str, dict[Slot, Counter[str]]] = field(default_factory=dict)
     values: Values = field(default_factory=dict)
-    texts: Values = field(default_factory=dict)  # lengths in characters: text, spoken_text
+    texts: Values = field(default_factory=dict)  # lengths in characters
     by_voice: dict[str, dict[str, Histogram]] = field(default_factory=dict)  # measure, voice
     words: dict[str, Counter[str]] = field(default_factory=dict)  # by language, where asked for
     units: UnitUse = field(default_factory=UnitUse)

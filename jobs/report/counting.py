@@ -83,8 +83,8 @@ def _see_measures(corpus: Corpus, flat: Flat) -> None:
 
 
 def _see_texts(corpus: Corpus, flat: Flat) -> None:
-    for name in ("text", "spoken_text"):
-        lengths = flat.lengths(name)
+    for column, name in (("text", "source_text"), ("spoken_text", "spoken_text")):
+        lengths = flat.lengths(column)
         for (role, lang), turns in groups(flat.role, flat.lang):
             _spread(corpus.texts, f"{name}_chars", (role, lang), lengths[turns])
 

@@ -14,7 +14,7 @@ from schemas.utterance import NOT_SAMPLED, UNAVAILABLE
 
 MAX_BARS: Final = 44
 MAX_CHARTS: Final = 12  # of a measure: those with the most values
-TEXT_UNITS: Final = {"text_chars": "characters", "spoken_text_chars": "characters"}
+TEXT_UNITS: Final = {"source_text_chars": "characters", "spoken_text_chars": "characters"}
 BOX: Final = (240, 56)  # of a histogram
 
 

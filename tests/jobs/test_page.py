@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.report.data import gather
 from jobs.report.render import render_report
+from pipelines.outcome import OUTCOME
+from schemas.canonical import sha256_hex
 from schemas.snapshot import latest_snapshot
 from schemas.store import FileStore
 from tests.jobs.browser import Tab, browser, chromium
@@ -331,6 +335,30 @@ def test_a_corpus_without_an_accepted_row_has_a_page(
     if PROGRAM is not None:
         with browser(PROGRAM) as tab:
             tab.open(tmp_path / "corpus" / "report" / "index.html", 375)
+            assert tab.complaints == []
+            assert tab.run("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_snapshot_without_any_row_has_a_page(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    sink = pa.BufferOutputStream()
+    pq.write_table(OUTCOME.empty_table(), sink)
+    data = sink.getvalue().to_pybytes()
+    store.put("none.parquet", data)
+    nothing: Any = {"name": "none.parquet", "sha256": sha256_hex(data)}
+    manifest: Any = {
+        **tiny_corpus.manifest,
+        "shards": [],
+        "counts": {"rows": 0, "accepted": 0, "rejected": 0, "failed": 0},
+        "rejected": nothing,
+        "failed": nothing,
+    }
+    page = tmp_path / "page.html"
+    page.write_text(render_report(store, manifest, {}, []), "utf-8")
+    assert "This snapshot has no rows." in page.read_text("utf-8")
+    if PROGRAM is not None:
+        with browser(PROGRAM) as tab:
+            tab.open(page, 375)
             assert tab.complaints == []
             assert tab.run("document.documentElement.scrollWidth <= innerWidth")
 
