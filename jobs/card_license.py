@@ -3,6 +3,8 @@
 from jobs.license import Granted, as_code
 from jobs.license_table import ATTRIBUTION, NON_COMMERCIAL, SHARE_ALIKE
 
+MAX_NAMES = 20  # of parts alike
+
 
 def license_words(granted: Granted) -> str:
     """What follows from the parts, part by part, and what it asks of whoever passes it on."""
@@ -44,7 +46,8 @@ def _table(granted: Granted) -> str:
             asks = "unknown"
         else:
             asks = ", ".join(part.terms.asks) or "a notice at most"
-        named = ", ".join(as_code(name) for name in names)
+        named = ", ".join(as_code(name) for name in names[:MAX_NAMES])
+        named += f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
         cells = [part.kind, named, as_code(part.license), asks]
         lines.append(
             "| " + " | ".join([*cells, f"{part.samples:,}" if part.samples else ""]) + " |"

@@ -93,6 +93,7 @@ def outcome(parts: Sequence[Part]) -> Granted:
     """The most restrictive outcome of all parts that bind."""
     binding = [part for part in parts if part.binds]
     unknown = [part.told for part in binding if part.terms is None]
+    unknown += [] if binding else ["the corpus: nothing in it has a license"]
     known = [(part, part.terms) for part in binding if part.terms is not None]
     forbidding = [
         f"{part.told} ({ask})" for part, terms in known for ask in terms.asks if ask in FORBIDDING

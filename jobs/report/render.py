@@ -58,58 +58,79 @@ def render_report(
         corpus = gather(store, manifest)
     if run.get("build_id", manifest["build_id"]) != manifest["build_id"]:
         run = {}  # the record of another version's build
-    shown, left_out = shown_rows(store, manifest, corpus, exhibits)
-    marked = facets(shown)
-    voices = voice_tables(corpus)
-    expected = read_expected(store, manifest)
-    granted = granted_of(manifest, corpus)
-    origins, hidden_origins = origin_rows(corpus)
     script = (TEMPLATES / "report.js").read_text("utf-8")
-    unit_rows = corpus.unit_rows.items()
-    sets = [UnitSet.from_json(value) for value in manifest["unit_sets"]]
+    settings = yaml.safe_dump(manifest["settings"], allow_unicode=True, sort_keys=True)
     page = environment().get_template("report.html.j2")
     text = page.render(
         manifest=manifest,
         counts=manifest["counts"],
-        settings=clipped(
-            yaml.safe_dump(manifest["settings"], allow_unicode=True, sort_keys=True), MAX_SETTINGS
-        ),
         corpus=corpus,
-        splits=_splits(manifest),
-        stages=stages(manifest, corpus),
-        reasons=reason_bars(corpus),
-        verdict=verdict_of(manifest, corpus, voices, expected, granted),
         drift=drift,
-        expected=expected,
-        waits=manifest.get("expected", False),
-        granted=granted,
-        parts=granted.alike(),
-        langs=lang_rows(corpus),
-        origins=origins,
-        hidden_origins=hidden_origins,
-        voices=voices,
-        key_measures=key_measures(corpus),
-        texts=text_views(corpus),
-        disjoint=_disjoint(corpus),
-        measures=measure_views(corpus),
-        gates=[(bounds_words(use), use) for use in corpus.gates],
-        units=[(item, code_use(store, unit_rows, item)) for item in sets],
-        groups=sample_groups(shown, manifest["counts"]),
-        filters=marked,
-        audio_left_out=left_out,
+        settings=clipped(settings, MAX_SETTINGS),
+        **_rows_and_verdict(store, manifest, corpus),
+        **_measures(store, manifest, corpus),
+        **_samples(store, manifest, corpus, exhibits),
         steps=step_table(manifest, run),
         stage_s=_numbers(run.get("stage_s")),
         facts=_facts(run),
         guessed=read_guesses(store),
-        max_units=MAX_UNITS,
-        wave=(COLUMNS, HEIGHT),
-        strip=(COLUMNS, STRIP_HEIGHT),
-        box=BOX,
         script=Markup(script),
         # the page's policy lets no other script run
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _rows_and_verdict(store: Store, manifest: Manifest, corpus: Corpus) -> dict[str, Any]:
+    """What the sections on rows, voices, expectations and the license show, and the summary."""
+    voices = voice_tables(corpus)
+    expected = read_expected(store, manifest)
+    granted = granted_of(manifest, corpus)
+    origins, hidden_origins = origin_rows(corpus)
+    return {
+        "verdict": verdict_of(manifest, corpus, voices, expected, granted),
+        "splits": _splits(manifest),
+        "stages": stages(manifest, corpus),
+        "reasons": reason_bars(corpus),
+        "langs": lang_rows(corpus),
+        "origins": origins,
+        "hidden_origins": hidden_origins,
+        "voices": voices,
+        "key_measures": key_measures(corpus),
+        "disjoint": _disjoint(corpus),
+        "expected": expected,
+        "waits": manifest.get("expected", False),
+        "granted": granted,
+        "parts": granted.alike(),
+    }
+
+
+def _measures(store: Store, manifest: Manifest, corpus: Corpus) -> dict[str, Any]:
+    """What the sections on measures and units show."""
+    unit_rows = corpus.unit_rows.items()
+    sets = [UnitSet.from_json(value) for value in manifest["unit_sets"]]
+    return {
+        "measures": measure_views(corpus),
+        "texts": text_views(corpus),
+        "gates": [(bounds_words(use), use) for use in corpus.gates],
+        "box": BOX,
+        "units": [(item, code_use(store, unit_rows, item)) for item in sets],
+    }
+
+
+def _samples(
+    store: Store, manifest: Manifest, corpus: Corpus, exhibits: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the section of rows to hear shows."""
+    shown, left_out = shown_rows(store, manifest, corpus, exhibits)
+    return {
+        "groups": sample_groups(shown, manifest["counts"]),
+        "filters": facets(shown),
+        "audio_left_out": left_out,
+        "max_units": MAX_UNITS,
+        "wave": (COLUMNS, HEIGHT),
+        "strip": (COLUMNS, STRIP_HEIGHT),
+    }
 
 
 def environment() -> Environment:

@@ -47,6 +47,15 @@ def test_the_front_matter_describes_the_corpus(card: str) -> None:
     assert value["size_categories"] == ["n<1K"]
 
 
+def test_the_hubs_own_library_reads_the_metadata(card: str) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed here")
+    data = hub.DatasetCard(card).data
+    assert (data.license, data.language) == ("apache-2.0", ["en", "zh"])
+    assert data.configs[0]["config_name"] == "default"
+    known = set("pretty_name license language task_categories size_categories tags configs".split())
+    assert set(data.to_dict()) == known
+
+
 # webdataset leaves its shards to the garbage collector
 @pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
