@@ -2,10 +2,10 @@
 
     python -m benchmarks.defects [--rows ROWS.json --adapter alpaca] [--limit 300] [--quick]
 
-A clean corpus is built with the shipped job. Its rows are parted by their users' voices; the
-thresholds of examples/audit.yaml were set on one half, and damage is planted in rows of the other,
-in some of them at a time. Every planted corpus is built through `voxmill build examples/audit.yaml`:
-caught is what it rejects or fails. The last line is JSON.
+A clean corpus is built with the shipped job. Its rows are parted by their users' voices: the
+thresholds of examples/audit.yaml were set on one half, and damage is planted in the other, in some
+rows at a time. Each planted corpus is then built with that job: caught is what it rejects or fails.
+The last line is JSON.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ UNIT_KINDS = (
 SHARE = 0.5  # of the reported rows that are damaged at a time: the others must pass beside them
 PASSES = 8
 SEED = 2026
+Say = Callable[[str, str], tuple[Wave, int]]
 
 
 def main() -> None:
@@ -83,27 +84,22 @@ def main() -> None:
         print(json.dumps(_report(clean, folder, args.passes, args.workers, say)))
 
 
-def _sayer() -> Any:  # noqa: ANN401 - a context manager of the speaking function
-    from contextlib import contextmanager
-
+@contextmanager
+def _sayer() -> Iterator[Say]:
+    """A voice for any text that is not the one to avoid."""
     bank = load_bank(EXAMPLES / "voices.yaml")
     speakers = {voice.id: voice.speaker_id for voice in bank.voices}
     english = [voice for voice in bank.voices if voice.lang == "en" and voice.backend == "flite"]
 
-    @contextmanager
-    def opened() -> Iterator[Callable[[str, str], tuple[Wave, int]]]:
-        with Flite().open() as speaker:
+    with Flite().open() as speaker:
 
-            def say(text: str, avoid: str) -> tuple[Wave, int]:
-                """A text by the first voice of the bank whose speaker is another."""
-                others = [item for item in english if item.speaker_id != speakers[avoid]]
-                voice = others[sum(text.encode()) % len(others)]
-                speech = speaker.speak(text, voice.spec)
-                return speech.samples / 32768.0, speech.sample_rate_hz
+        def say(text: str, avoid: str) -> tuple[Wave, int]:
+            others = [item for item in english if item.speaker_id != speakers[avoid]]
+            voice = others[sum(text.encode()) % len(others)]
+            speech = speaker.speak(text, voice.spec)
+            return speech.samples / 32768.0, speech.sample_rate_hz
 
-            yield say
-
-    return opened()
+        yield say
 
 
 def _report(
@@ -130,9 +126,10 @@ def _report(
         chance = np.random.default_rng([SEED, number])
         planting = Planting(samples, say, str(manifest["unit_sets"][0]["name"]), chance)
         order = chance.permutation(len(reported))
+        count = int(SHARE * len(reported))
         damaged = {
-            reported[at].key: chosen[(place + number * 7) % len(chosen)]
-            for place, at in enumerate(order[: int(SHARE * len(reported))])
+            reported[at].key: chosen[(place + number * count) % len(chosen)]
+            for place, at in enumerate(order[:count])
         }
         made = [
             KINDS[damaged[item.key]](item, place % 2, planting) if item.key in damaged else item

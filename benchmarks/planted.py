@@ -191,6 +191,10 @@ def _units(change: Callable[[Any, Any], tuple[Any, Any]]) -> Plant:
     return plant
 
 
+def _rolled(values: Any) -> Any:  # noqa: ANN401 - an array of units
+    return np.roll(values, values.shape[-1] // 2, axis=-1)
+
+
 def _duplicate(sample: Spoken, place: int, planting: Planting) -> Spoken:
     """Another sample's turns and sound under this one's key."""
     other = planting.other(sample)
