@@ -94,7 +94,7 @@ def _half_of_peak(wave: Wave, rate: int, planting: Planting) -> npt.NDArray[Any]
 
 
 def _narrow(wave: Wave, rate: int, planting: Planting) -> npt.NDArray[Any]:
-    return resample(resample(wave.astype(np.float32), rate, 8000), 8000, rate)
+    return np.asarray(resample(resample(wave.astype(np.float32), rate, 8000), 8000, rate))
 
 
 def _hum(wave: Wave, rate: int, planting: Planting) -> npt.NDArray[Any]:

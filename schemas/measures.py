@@ -286,3 +286,17 @@ BY_NAME: Final = {item.name: item for item in CATALOGUE}
 def of_family(*families: Family) -> tuple[str, ...]:
     """The names of the measures of some families, sorted."""
     return tuple(sorted(item.name for item in CATALOGUE if item.family in families))
+
+
+def markdown() -> str:
+    """The catalogue as the table of docs/measures.md."""
+    lines = [
+        "| measure | unit | what it is | method | source | unavailable for |",
+        "|---|---|---|---|---|---|",
+    ]
+    for item in CATALOGUE:
+        needs = f"jobs without {item.setting}" if item.setting else ""
+        without = "; ".join(filter(None, (item.unavailable, needs)))
+        cells = (f"`{item.name}`", item.unit, item.what, item.method, item.source, without or "-")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
