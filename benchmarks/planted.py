@@ -100,7 +100,7 @@ def _narrow(wave: Wave, rate: int, planting: Planting) -> npt.NDArray[Any]:
 def _hum(wave: Wave, rate: int, planting: Planting) -> npt.NDArray[Any]:
     times = np.arange(len(wave)) / rate
     tone = sum(np.sin(2 * np.pi * 50 * k * times) / k for k in (1, 2, 3))
-    return wave + tone * 0.1 * np.sqrt(np.mean(wave**2))
+    return np.asarray(wave + tone * 0.1 * np.sqrt(np.mean(wave**2)))
 
 
 def _gaps(wave: Wave, rate: int, planting: Planting) -> npt.NDArray[Any]:
@@ -145,7 +145,7 @@ def _stretched(wave: Wave, length: int) -> npt.NDArray[Any]:
 def _babble(wave: Wave, rate: int, planting: Planting) -> npt.NDArray[Any]:
     other, _ = planting.others[int(planting.chance.integers(len(planting.others)))].audio(1)
     same = np.resize(other, len(wave))
-    return wave + same * np.sqrt(np.mean(wave**2) / np.mean(same**2))
+    return np.asarray(wave + same * np.sqrt(np.mean(wave**2) / np.mean(same**2)))
 
 
 def _crushed(wave: Wave, rate: int, planting: Planting) -> npt.NDArray[Any]:
