@@ -15,6 +15,7 @@ QUIET: Final = 0.1  # share of the frames
 SPOKEN_DB: Final = 20.0  # this far under the loudest tenth, a frame still counts as speech
 LIMIT_DB: Final = 100.0  # 16 bits end at 98
 HUM_WINDOW_S: Final = 0.25
+HUM_RATE_HZ: Final = 1000
 HUM_MIN_S: Final = 1.0
 MAINS_HZ: Final = (50.0, 60.0)
 HARMONICS: Final = 4
@@ -54,12 +55,17 @@ def _floor_and_speech(wave: npt.NDArray[np.float64], rate: int) -> tuple[float, 
     return float(power[:tenth].mean()), float(spoken.mean())
 
 
-def hum_db(wave: npt.NDArray[np.float64], rate: int, power: float) -> float:
+def hum_db(wave: npt.NDArray[np.float64], rate: float, power: float) -> float:
     """Power of mains tones over ``power``, in dB, at least -LIMIT_DB.
 
     Hum is there in every window, and a voice, whose pitch may pass through its tones, is not: what
     the windows have in common counts, that is a low percentile over them.
     """
+    block = max(
+        1, int(rate) // HUM_RATE_HZ
+    )  # means of blocks: all that is asked for is below 252 Hz
+    wave = wave[: len(wave) // block * block].reshape(-1, block).mean(axis=1)
+    rate = rate / block
     size = round(HUM_WINDOW_S * rate)
     windows = wave[: len(wave) // size * size].reshape(-1, size)
     shape = np.hanning(size)
@@ -77,7 +83,7 @@ def hum_db(wave: npt.NDArray[np.float64], rate: int, power: float) -> float:
 
 
 def _tone_power(
-    windows_WN: npt.NDArray[np.float64], tones_hz: npt.NDArray[np.float64], rate: int
+    windows_WN: npt.NDArray[np.float64], tones_hz: npt.NDArray[np.float64], rate: float
 ) -> npt.NDArray[np.float64]:
     """Power of a sine at each frequency in each window [W, F], by einsum (docs/adr/0005)."""
     angles = 2 * np.pi * np.outer(np.arange(windows_WN.shape[1]) / rate, tones_hz)
