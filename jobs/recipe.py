@@ -24,6 +24,8 @@ from transforms.backends.espeak import Espeak
 from transforms.backends.flite import Flite
 from transforms.backends.tts import SpeechBackend
 from transforms.dedup import FindDuplicates, Near
+from transforms.no_answers import NoAnswers
+from transforms.pick import Pick
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import Gate
@@ -32,7 +34,7 @@ from transforms.text.speakable import Limits
 from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
-NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate"}
 HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
     "retokenize": RetokenizeJob,
     "check": CheckJob,
@@ -50,6 +52,7 @@ def pipeline_of(
     return instruct_s2s(
         Recipe(
             seed=job.seed,
+            pick=Pick(**job.pick.model_dump()) if job.pick.keep or job.pick.leave else None,
             duplicates=FindDuplicates(
                 enabled=job.dedup.enabled,
                 scope=job.dedup.scope,
@@ -86,7 +89,9 @@ def _rewrite(job: JobSettings, keys: Keys) -> Rewrite | AskRewrite:
     )
 
 
-def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond:
+def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond | NoAnswers:
+    if job.respond.backend == "none":
+        return NoAnswers()
     if job.respond.backend == "chat":
         return ask_respond(job, keys)
     return Respond(max_chars=job.respond.max_chars.pairs())
@@ -127,14 +132,7 @@ def request_of(
     work = output.below("work")
     if job.output.work is not None:
         work = store_address(job.output.work, job.output.store)
-    source = SourceSettings(
-        path=source_place(job.source.path, folder),
-        adapter=job.source.adapter,
-        name=job.source.name,
-        license=job.source.license,
-        lang=job.source.lang,
-        options=store_address(job.source.path, job.source.store).options,
-    )
+    source = source_of(job, folder)
     return Request(
         pipeline=pipeline_of(told, bank, backends, keys),
         rows=lambda: read_source(source, limit),
@@ -143,7 +141,7 @@ def request_of(
         settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
-        limits=job.limits.model_dump(),
+        limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
         expects=expectations_of(job, folder),
         retry_failed=retry_failed,
@@ -151,10 +149,24 @@ def request_of(
     )
 
 
+def source_of(job: JobSettings, folder: Path) -> SourceSettings:
+    """Where the rows of a job are. ``folder`` is the job file's."""
+    categories = job.source.categories
+    return SourceSettings(
+        path=source_place(job.source.path, folder),
+        adapter=job.source.adapter,
+        name=job.source.name,
+        license=job.source.license,
+        lang=job.source.lang,
+        categories=None if categories is None else source_place(categories, folder),
+        options=store_address(job.source.path, job.source.store).options,
+    )
+
+
 def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
-    for name in ("path", "store"):
+    for name in ("path", "categories", "store"):
         settings["source"].pop(name)
     without_place(settings)
     settings["models"] = without_addresses(settings["models"])

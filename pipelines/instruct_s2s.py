@@ -1,8 +1,11 @@
 """The main pipeline: text instructions to paired speech and units.
 
-    duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode -> cast
-    -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units -> measure_units
-    -> (norms) -> gather -> measure_pairs -> select
+    (pick) -> duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode
+    -> cast -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units
+    -> measure_units -> (norms) -> gather -> measure_pairs -> select
+
+Where no answers are spoken (an evaluation set), ``respond`` gives none, there are no pairs to
+measure, and no units unless the user's turns get them.
 
 Fit steps are ``duplicates``, ``pace``, ``kmeans`` and, where a gate asks for outliers, ``norms``;
 shards are assembled from what select accepts.
@@ -23,22 +26,27 @@ from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
 from transforms.gate import Gate
+from transforms.import_units import NoUnits
 from transforms.kmeans import FitKmeans
 from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.measure_pairs import MeasurePairs
 from transforms.measure_units import MeasureUnits
+from transforms.no_answers import NoAnswers
 from transforms.pace import FitPace
+from transforms.pick import Pick
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import GATHER, norms_for, selecting
 from transforms.split import EVAL, TRAIN, Split
+from transforms.step import Node
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
 from transforms.units import MfccUnits
 from transforms.voices import VoiceBank, candidates
 
 NAME = "instruct_s2s"
+SPEAKING = ("user", "assistant")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +57,7 @@ class Recipe:
     duplicates: FindDuplicates
     eval_fraction: float
     rewrite: Rewrite | AskRewrite
-    respond: Respond | AskRespond
+    respond: Respond | AskRespond | NoAnswers
     limits: Limits
     bank: VoiceBank
     backends: tuple[SpeechBackend, ...]
@@ -60,46 +68,51 @@ class Recipe:
     min_pairs: int
     checks: Checks = NO_CHECKS
     augment: Augment | None = None
+    pick: Pick | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether answers are spoken."""
+        return not isinstance(self.respond, NoAnswers)
 
 
 def instruct_s2s(recipe: Recipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a bank or a gate that cannot work."""
-    check_bank(recipe.bank, recipe.eval_fraction)
+    check_bank(recipe.bank, recipe.eval_fraction, SPEAKING if recipe.answers else SPEAKING[:1])
     check_gates(
         recipe.gates,
         recipe.checks,
         voices={voice.id for voice in recipe.bank.voices},
-        unit_roles=recipe.unit_roles,
+        unit_roles=[role for role in recipe.unit_roles if recipe.answers or role == "user"],
+        pairs=recipe.answers,
     )
     return Pipeline(
         NAME,
         (
+            *((recipe.pick,) if recipe.pick is not None else ()),
             recipe.duplicates,
             Dedup(),
             Split(seed=recipe.seed, eval_fraction=recipe.eval_fraction),
             recipe.rewrite,
             recipe.respond,
             CheckSpeakable(
-                limits=recipe.limits, min_pairs=recipe.min_pairs, langs=recipe.bank.langs
+                limits=recipe.limits,
+                min_pairs=recipe.min_pairs,
+                langs=recipe.bank.langs,
+                answers=recipe.answers,
             ),
-            ExplodeTurns(),
+            ExplodeTurns(answers=recipe.answers),
             Cast(seed=recipe.seed, bank=recipe.bank, backends=recipe.backends),
             *spoken(recipe),
             FitPace(seed=recipe.seed),
             *((recipe.augment,) if recipe.augment is not None else ()),
             Measured(),
-            FitKmeans(
-                seed=recipe.seed,
-                num_clusters=recipe.clusters,
-                max_frames=recipe.max_frames,
-                roles=recipe.unit_roles,
-            ),
-            MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters),
+            *units(recipe),
             MeasureUnits(),
             *norms_for(recipe.gates, recipe.seed),
             GATHER,
-            MeasurePairs(),
-            selecting(recipe.gates, recipe.min_pairs),
+            *((MeasurePairs(),) if recipe.answers else ()),
+            selecting(recipe.gates, recipe.min_pairs, answers=recipe.answers),
         ),
     )
 
@@ -128,12 +141,25 @@ def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
     )
 
 
-def check_bank(bank: VoiceBank, eval_fraction: float) -> None:
+def units(recipe: Recipe) -> tuple[Node, ...]:
+    """The steps that make units, or that make none where no turn is to have them."""
+    if not recipe.answers and "user" not in recipe.unit_roles:
+        return (NoUnits(),)
+    fit = FitKmeans(
+        seed=recipe.seed,
+        num_clusters=recipe.clusters,
+        max_frames=recipe.max_frames,
+        roles=recipe.unit_roles,
+    )
+    return (fit, MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters))
+
+
+def check_bank(bank: VoiceBank, eval_fraction: float, roles: tuple[str, ...] = SPEAKING) -> None:
     """Raise SettingsError if a language of the bank lacks a voice that a row could need."""
     shares = ((TRAIN, 1.0 - eval_fraction), (EVAL, eval_fraction))
     for lang in bank.langs:
         for split in (name for name, share in shares if share > 0):
-            for role in ("user", "assistant"):
+            for role in roles:
                 if not candidates(bank, role, lang, split):  # type: ignore[arg-type]
                     raise SettingsError(
                         f"voice bank: no voice speaks '{lang}' as {role} in the {split} split; add "

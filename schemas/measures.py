@@ -118,8 +118,8 @@ CATALOGUE: Final = (
     MeasureInfo(
         name="hum_db", family="noise", unit="dB",
         what="mains hum: tones at 50 or 60 Hz and their multiples, over the whole",
-        method="power within 2 Hz of the first 4 multiples, what surrounds them taken off, of the "
-        "quietest third of the clip's 0.25 s windows, over the power of the clip",
+        method="power of tones at the first 4 multiples over what is 12 Hz beside them, in 0.25 s "
+        "windows; its 20th percentile over the windows, over the power of the clip",
         source=OWN, unavailable="clips under 1 s, silence", better="low",
     ),
     MeasureInfo(
@@ -176,8 +176,9 @@ CATALOGUE: Final = (
     ),
     MeasureInfo(
         name="doubled_words", family="text", unit="count",
-        what="words that follow themselves", method="equal neighbors, case apart; numbers and "
-        "Chinese characters, which double by rule, are left out",
+        what="words that follow themselves",
+        method="equal neighbors with a space between them, case apart, but for numbers and "
+        "words that double by rule",
         source=OWN, better="low",
     ),
     MeasureInfo(
@@ -285,3 +286,17 @@ BY_NAME: Final = {item.name: item for item in CATALOGUE}
 def of_family(*families: Family) -> tuple[str, ...]:
     """The names of the measures of some families, sorted."""
     return tuple(sorted(item.name for item in CATALOGUE if item.family in families))
+
+
+def markdown() -> str:
+    """The catalogue as the table of docs/measures.md."""
+    lines = [
+        "| measure | unit | what it is | method | source | unavailable for |",
+        "|---|---|---|---|---|---|",
+    ]
+    for item in CATALOGUE:
+        needs = f"jobs without {item.setting}" if item.setting else ""
+        without = "; ".join(filter(None, (item.unavailable, needs)))
+        cells = (f"`{item.name}`", item.unit, item.what, item.method, item.source, without or "-")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)

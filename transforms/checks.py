@@ -35,11 +35,12 @@ def check_gates(
     *,
     voices: Collection[str] | None = None,
     unit_roles: Collection[str] = (),
+    pairs: bool = True,
 ) -> None:
     """Raise SettingsError for a gate without bounds, and for one that could judge no row.
 
     ``voices`` are those of the job's bank, None where it has none; ``unit_roles`` the roles whose
-    turns get units.
+    turns get units; ``pairs`` is whether answers are spoken.
     """
     for gate in gates:
         if gate.measure in NOT_YET:
@@ -60,6 +61,11 @@ def check_gates(
             raise SettingsError(
                 f"gates: {gate.measure} names the voices {unknown}; the bank has "
                 f"{sorted(voices or ())}"
+            )
+        if gate.measure in PAIR_MEASURES and not pairs:
+            raise SettingsError(
+                f"gates: a gate on {gate.measure} could judge no row: no answers are spoken; "
+                "remove it"
             )
         _check_units(gate, unit_roles)
         _check_taken(gate, checks)

@@ -49,6 +49,7 @@ class Select(Step):
 
     gates: tuple[Gate, ...]
     min_pairs: int
+    answers: bool = True  # False: a user turn is a pair by itself
 
     name: ClassVar[str] = "select"
     version: ClassVar[int] = 2
@@ -76,6 +77,7 @@ class Select(Step):
         return {
             "gates": [gate.identity() for gate in self.gates],
             "min_pairs": self.min_pairs,
+            **({} if self.answers else {"answers": False}),
         }
 
     @contextmanager
@@ -93,12 +95,14 @@ class Select(Step):
         kept: list[int] = []
         reasons: list[Reason] = []
         utterances = row[GATHER.column]
-        for asked, told in zip(utterances[::2], utterances[1::2], strict=True):
-            found = [*self._judge(asked, norms), *self._judge(told, norms)]
+        size = 2 if self.answers else 1
+        for start in range(0, len(utterances), size):
+            pair = utterances[start : start + size]
+            found = [item for utterance in pair for item in self._judge(utterance, norms)]
             if not found and not reasons:
-                kept += [asked["turn"], told["turn"]]
+                kept += [utterance["turn"] for utterance in pair]
             reasons += found
-        if len(kept) // 2 >= self.min_pairs:
+        if len(kept) // size >= self.min_pairs:
             return {
                 "kept_turns": kept,
                 "dropped": self._dropped(row["turns"], kept, [*row["turn_problems"], *reasons]),
@@ -108,16 +112,17 @@ class Select(Step):
             "kept_turns": [],
             "dropped": [],
             "select_reasons": reasons
-            or [reason(self.name, "too_few_pairs", f"{len(kept) // 2} of {self.min_pairs}")],
+            or [reason(self.name, "too_few_pairs", f"{len(kept) // size} of {self.min_pairs}")],
         }
 
     def _dropped(self, turns: list[Turn], kept: list[int], reasons: list[Reason]) -> list[Reason]:
-        """A reason for every user and assistant turn that does not ship."""
+        """A reason for every turn that was to be spoken and does not ship."""
+        spoken = ("user", "assistant") if self.answers else ("user",)
         said = {item["turn"] for item in reasons}
         lost = [
             turn
             for turn, item in enumerate(turns)
-            if item["role"] != "system" and turn not in kept and turn not in said
+            if item["role"] in spoken and turn not in kept and turn not in said
         ]
         return [*reasons, *(reason(self.name, "pair_dropped", LOST, turn) for turn in lost)]
 
@@ -135,10 +140,10 @@ class SelectTypical(Select):
     uses: ClassVar[tuple[str, ...]] = (FitNorms.name,)
 
 
-def selecting(gates: tuple[Gate, ...], min_pairs: int) -> Select:
+def selecting(gates: tuple[Gate, ...], min_pairs: int, *, answers: bool = True) -> Select:
     """The step for some gates, which may need the artifact ``norms``."""
     kind = SelectTypical if any(gate.outlier_mad is not None for gate in gates) else Select
-    return kind(gates=gates, min_pairs=min_pairs)
+    return kind(gates=gates, min_pairs=min_pairs, answers=answers)
 
 
 def norms_for(gates: tuple[Gate, ...], seed: int) -> tuple[FitNorms, ...]:

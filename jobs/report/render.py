@@ -73,7 +73,8 @@ def render_report(
         steps=step_table(manifest, run),
         stage_s=_numbers(run.get("stage_s")),
         facts=_facts(run),
-        guessed=read_guesses(store),
+        # an estimate is of the run that run.json tells of
+        guessed=read_guesses(store) if run.get("build_id") else None,
         script=Markup(script),
         # the page's policy lets no other script run
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

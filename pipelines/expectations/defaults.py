@@ -65,7 +65,7 @@ def _samples() -> Iterable[Expected]:
     yield _of("be_unique", "key")
     yield _of("be_in_set", "split", value_set=["train", "eval"])
     yield _of("be_between", "duration_s", min_value=0.0, strict_min=True)
-    yield _of("be_between", "num_turns", min_value=2)
+    yield _of("be_between", "num_turns", min_value=1)
 
 
 def _turns() -> Iterable[Expected]:

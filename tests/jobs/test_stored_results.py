@@ -95,7 +95,9 @@ def test_both_are_on_the_page_and_their_texts_stay_texts(tiny_corpus: TinyCorpus
     try:
         for name, document in written.items():
             t.store.put(name, json.dumps(document).encode())
-        html = render_report(t.store, t.manifest, {}, [], t.corpus)
+        html = render_report(
+            t.store, t.manifest, {"build_id": t.manifest["build_id"]}, [], t.corpus
+        )
     finally:
         for name, data in before.items():
             if data is None:

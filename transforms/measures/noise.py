@@ -15,9 +15,11 @@ QUIET: Final = 0.1  # share of the frames
 SPOKEN_DB: Final = 20.0  # this far under the loudest tenth, a frame still counts as speech
 LIMIT_DB: Final = 100.0  # 16 bits end at 98
 HUM_WINDOW_S: Final = 0.25
+HUM_RATE_HZ: Final = 1000
 HUM_MIN_S: Final = 1.0
 MAINS_HZ: Final = (50.0, 60.0)
 HARMONICS: Final = 4
+COMMON: Final = 20  # percentile over the windows
 BESIDE_HZ: Final = 12.0  # where the surroundings of a tone are read: outside a Hann window's lobe
 
 
@@ -53,17 +55,21 @@ def _floor_and_speech(wave: npt.NDArray[np.float64], rate: int) -> tuple[float, 
     return float(power[:tenth].mean()), float(spoken.mean())
 
 
-def hum_db(wave: npt.NDArray[np.float64], rate: int, power: float) -> float:
+def hum_db(wave: npt.NDArray[np.float64], rate: float, power: float) -> float:
     """Power of mains tones over ``power``, in dB, at least -LIMIT_DB.
 
-    In the quietest third of the windows, since voices have their pitch where hum has its tones.
+    Hum is there in every window, and a voice, whose pitch may pass through its tones, is not: what
+    the windows have in common counts, that is a low percentile over them.
     """
+    block = max(
+        1, int(rate) // HUM_RATE_HZ
+    )  # means of blocks: all that is asked for is below 252 Hz
+    wave = wave[: len(wave) // block * block].reshape(-1, block).mean(axis=1)
+    rate = rate / block
     size = round(HUM_WINDOW_S * rate)
     windows = wave[: len(wave) // size * size].reshape(-1, size)
-    quiet = np.argsort((windows**2).mean(axis=1), kind="stable")[: max(1, len(windows) // 3)]
     shape = np.hanning(size)
-    shape /= shape.sum()
-    shaped = windows[np.sort(quiet)] * shape
+    shaped = windows * (shape / shape.sum())
     strongest = 0.0
     for mains in MAINS_HZ:
         tones = mains * np.arange(1.0, HARMONICS + 1)
@@ -71,18 +77,19 @@ def hum_db(wave: npt.NDArray[np.float64], rate: int, power: float) -> float:
             _tone_power(shaped, np.asarray(tones + offset), rate)
             for offset in (0.0, -BESIDE_HZ, BESIDE_HZ)
         )
-        strongest = max(strongest, float(np.maximum(at - np.maximum(below, above), 0.0).sum()))
+        excess = np.maximum(at - np.maximum(below, above), 0.0)
+        strongest = max(strongest, float(np.percentile(excess, COMMON, axis=0).sum()))
     return _db(strongest / power)
 
 
 def _tone_power(
-    windows_WN: npt.NDArray[np.float64], tones_hz: npt.NDArray[np.float64], rate: int
+    windows_WN: npt.NDArray[np.float64], tones_hz: npt.NDArray[np.float64], rate: float
 ) -> npt.NDArray[np.float64]:
-    """Mean power of a sine at each frequency over the windows, by einsum (docs/adr/0005)."""
+    """Power of a sine at each frequency in each window [W, F], by einsum (docs/adr/0005)."""
     angles = 2 * np.pi * np.outer(np.arange(windows_WN.shape[1]) / rate, tones_hz)
     real = np.einsum("wn,nf->wf", windows_WN, np.cos(angles))
     imaginary = np.einsum("wn,nf->wf", windows_WN, np.sin(angles))
-    return np.asarray(2 * (real**2 + imaginary**2).mean(axis=0))
+    return np.asarray(2 * (real**2 + imaginary**2))
 
 
 def _db(power: float) -> float:

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from itertools import pairwise
 from typing import Final
 
 from schemas.measures import of_family
@@ -20,16 +19,20 @@ NO_LENGTHS: Final = Limits(
     max_chars=10**9, max_word_chars=10**9, max_words=10**9, max_seconds=1e12
 )  # lengths are measures of their own
 _WORD: Final = re.compile(rf"{HAN.pattern}|[^\W_]+(?:['’][^\W_]+)*")
+_TWICE: Final = re.compile(r"\b([^\W\d_]+) +(?=\1\b)", re.IGNORECASE)
+_NUMBERS: Final = frozenset(
+    "zero oh one two three four five six seven eight nine ten twenty thirty forty fifty sixty "
+    "seventy eighty ninety hundred null eins zwei drei vier fünf sechs sieben acht neun".split()
+)
 _DOUBLED: Final = frozenset("had that bye no very so many much long really blah ha".split())
 
 
 def text_measures(text: str, lang: str) -> list[Measure]:
     """TEXT_MEASURES of a spoken text."""
     words = [word.lower() for word in _WORD.findall(text)]
-    chinese = base_code(lang) == "zh"
     repeated = repeated_ngrams(words)
     return [
-        taken("doubled_words", doubled_words(words, chinese=chinese)),
+        taken("doubled_words", doubled_words(text)),
         _lang_match(text, lang),
         unavailable("repeated_ngrams") if repeated is None else taken("repeated_ngrams", repeated),
         taken("speakable_violations", len(problems(text, lang, NO_LENGTHS)))
@@ -47,20 +50,13 @@ def repeated_ngrams(words: list[str]) -> float | None:
     return (total - len(grams)) / total if total else None
 
 
-def doubled_words(words: list[str], *, chinese: bool = False) -> int:
-    """Words that follow themselves. Some do by rule ("had had"), and Chinese characters do."""
-    if chinese:
-        return 0
-    return sum(
-        before == word and word not in _DOUBLED and word not in NUMBERS
-        for before, word in pairwise(words)
-    )
+def doubled_words(text: str) -> int:
+    """Words that follow themselves with nothing but a space between them.
 
-
-NUMBERS: Final = frozenset(
-    "zero oh one two three four five six seven eight nine ten null eins zwei drei vier fünf sechs "
-    "sieben acht neun".split()
-)  # digits that are read one by one double by chance
+    Numbers do (twenty twenty), and some words by rule (had had); Chinese characters are no words.
+    """
+    found = (match[1].lower() for match in _TWICE.finditer(text))
+    return sum(word not in _DOUBLED and word not in _NUMBERS for word in found)
 
 
 def _lang_match(text: str, lang: str) -> Measure:
