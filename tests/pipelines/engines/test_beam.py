@@ -125,6 +125,30 @@ def test_a_killed_beam_worker_ends_the_build_and_the_next_one_goes_on(tmp_path: 
     assert shards(FileStore(output)) == shards(FileStore(undisturbed))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # Beam's own
+def test_a_beam_worker_that_dies_before_its_first_word_ends_the_build(tmp_path: Path) -> None:
+    """The runner would wait for it for ever."""
+    killed: list[int] = []
+
+    def kill() -> None:
+        _until(harnesses)
+        worker = harnesses()[0]
+        worker.send_signal(signal.SIGKILL)
+        killed.append(worker.pid)
+
+    def start(work: Job) -> BeamEngine:
+        return BeamEngine(work, options_from(PROCESSES, 2, None, "out"), 60.0, Quiet())
+
+    watch = threading.Thread(target=kill)
+    watch.start()
+    job = write_job(tmp_path, rows(6))
+    with pytest.raises(BackendError, match="a worker process of Beam's ended before its work"):
+        build_with(job, tmp_path / "out", FaultySpeech(), start=start)
+    watch.join()
+    assert len(killed) == 1
+    _until(lambda: not harnesses())
+
+
 def test_a_row_that_kills_its_process_fails_alone_and_beam_counts_the_rows(tmp_path: Path) -> None:
     bad = row("bad", "What is it?", f"It is the {SEGFAULTS} that we say.")
     job = write_job(tmp_path, [*rows(5), bad])
