@@ -45,8 +45,10 @@ class HarnessWatch:
 
     def end(self) -> None:
         """Kill those that are left: nobody gives them work any more."""
-        for process in harnesses():
+        left = harnesses()
+        for process in left:
             process.kill()
+        psutil.wait_procs(left, timeout=GRACE_S)
 
 
 def harnesses() -> list[psutil.Process]:

@@ -38,7 +38,11 @@ from tests.jobs.test_chat_build import chat_job
 from tests.pipelines.engines.builds import Corpus, build_in, hosted, shards
 from transforms.step import Resources
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # Beam's threads raise when a worker is killed, sometimes as late as in the next test
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 ON_BEAM = ("--engine", "beam", "--workers", "2")
 PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 PATIENCE_S = 240.0
@@ -92,7 +96,6 @@ def test_beam_builds_into_a_bucket_by_pieces_what_is_built_into_a_folder(
     assert max(chains) >= 3
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # Beam's own
 def test_a_killed_beam_worker_ends_the_build_and_the_next_one_goes_on(tmp_path: Path) -> None:
     """The DirectRunner does not survive it; what was finished is in the store all the same."""
     job = write_job(tmp_path, rows(24))
@@ -125,7 +128,6 @@ def test_a_killed_beam_worker_ends_the_build_and_the_next_one_goes_on(tmp_path: 
     assert shards(FileStore(output)) == shards(FileStore(undisturbed))
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # Beam's own
 def test_a_beam_worker_that_dies_before_its_first_word_ends_the_build(tmp_path: Path) -> None:
     """The runner would wait for it for ever."""
     killed: list[int] = []
