@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
-from jobs.doctor import quick
+from jobs.doctor import quick, quick_speech
 from jobs.jobfile import load_overridden
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
@@ -92,9 +92,9 @@ def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
 
     Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
     """
-    if planned.published or not models_of(job):
+    if planned.published or not (models_of(job) or job.backends):
         return
-    failed = [item for item in quick(job) if item.state == "failed"]
+    failed = [item for item in (*quick(job), *quick_speech(job)) if item.state == "failed"]
     work = open_store(planned.request.work)
     stored = planned.parent is not None or bool(work.list("replies"))
     for item in failed if stored else ():

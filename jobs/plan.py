@@ -17,7 +17,7 @@ def plan_text(
 ) -> tuple[str, dict[str, Any]]:
     """The plan for people, and its figures for programs. Nothing is written anywhere."""
     job = load_overridden(path, changes, source=source, output=output)
-    request = request_of(job, path.parent, limit=limit)
+    request = request_of(job, path.parent, limit=limit, check=False)
     seen = preview(request)
     planned = seen.planned
     figures: dict[str, Any] = {

@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
+from jobs.speech_settings import SpeechSettings
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -203,6 +204,7 @@ class JobSettings(BaseJob):
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
     models: dict[str, ModelSettings] = {}
+    backends: dict[str, SpeechSettings] = {}
     rewrite: Rewrite = Rewrite()
     respond: Respond = Respond()
     speakable: Speakable = Speakable()

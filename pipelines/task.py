@@ -248,7 +248,7 @@ class Worker:
             self.work.put(path, pack_bytes(partial))
             return {**receipt, "part": path}
         conversations = tables[CONVERSATIONS]
-        calls, keys = calls_of(conversations)
+        calls, keys = calls_of(tables)
         receipt |= {"calls": calls, **self._replies(task.partition, keys, carried=ids is not None)}
         rows = not_accepted(conversations, task.partition.name)
         path = f"{self.job.scratch}/outcomes/{task.partition.name}.pack"
