@@ -1,7 +1,7 @@
 """Measures and gates on speech that others made: accepted or rejected, with every reason.
 
-    duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> listen -> pace
-    -> measure -> (kmeans -> units) -> gather -> import_units -> select
+    duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> listen
+    -> (transcribe) -> (rate) -> (compare) -> pace -> measure -> (kmeans -> units) -> gather -> import_units -> select
 
 Audio that conforms ships as it came; what the corpus is gains no text and no voice here.
 """
@@ -9,6 +9,7 @@ Audio that conforms ships as it came; what the corpus is gains no text and no vo
 from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
+from pipelines.listening import listening
 from pipelines.retokenize import check_new_set
 from schemas.unitset import UnitSet
 from transforms.checks import NO_CHECKS, Checks, check_gates
@@ -18,7 +19,6 @@ from transforms.explode_heard import ExplodeHeard
 from transforms.import_units import ImportUnits, NoUnits
 from transforms.keep_split import KeepSplit
 from transforms.kmeans import FitKmeans
-from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.pace import FitPace
 from transforms.select import GATHER, Gate, Select
@@ -65,13 +65,7 @@ def check(recipe: CheckRecipe) -> Pipeline:
             ExplodeHeard(),
             Conform(sample_rate_hz=recipe.sample_rate_hz),
             Ship(),
-            Listen(
-                seed=recipe.seed,
-                asr_fraction=recipe.checks.asr_fraction,
-                aligner=recipe.checks.aligner,
-                recognizer=recipe.checks.recognizer,
-                detector=recipe.checks.detector,
-            ),
+            *listening(recipe.checks, recipe.seed),
             FitPace(seed=recipe.seed),
             Measured(),
             *_units(recipe),

@@ -1,7 +1,7 @@
 """The main pipeline: text instructions to paired speech and units.
 
     (pick) -> duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode
-    -> cast -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units -> gather
+    -> cast -> synthesize -> listen -> (transcribe) -> (rate) -> (compare) -> pace -> (augment) -> measure -> kmeans -> units -> gather
     -> select
 
 Where no answers are spoken (an evaluation set), ``respond`` gives none, and there are no units
@@ -14,6 +14,7 @@ accepts.
 from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
+from pipelines.listening import listening
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
@@ -30,7 +31,6 @@ from transforms.explode import ExplodeTurns
 from transforms.finish import Finish
 from transforms.import_units import NoUnits
 from transforms.kmeans import FitKmeans
-from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.no_answers import NoAnswers
 from transforms.pace import FitPace
@@ -109,7 +109,7 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
     )
 
 
-def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
+def spoken(recipe: Recipe) -> tuple[Node, ...]:
     """The steps that speak and that listen, with the same ears."""
     checks = recipe.checks
     used = {voice.backend for voice in recipe.bank.voices}
@@ -129,14 +129,7 @@ def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
             finish=recipe.finish,
             resources=Resources(batch_rows=rows, gpus=gpus),
         ),
-        Listen(
-            seed=recipe.seed,
-            asr_fraction=checks.asr_fraction,
-            aligner=checks.aligner,
-            recognizer=checks.recognizer,
-            detector=checks.detector,
-            unrecognizable=recipe.bank.unrecognizable,
-        ),
+        *listening(recipe.checks, recipe.seed, recipe.bank.unrecognizable),
     )
 
 

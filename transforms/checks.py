@@ -6,7 +6,15 @@ from typing import Final
 
 from schemas.errors import SettingsError
 from transforms.backends.listening import Aligner, Recognizer, VoiceDetector
-from transforms.hearing import ALIGN_MEASURES, ASR_MEASURES, VAD_MEASURES
+from transforms.backends.mos import MosProgram
+from transforms.hearing import (
+    ALIGN_MEASURES,
+    ASR_MEASURES,
+    MOS_MEASURES,
+    SECOND_MEASURES,
+    VAD_MEASURES,
+    Rule,
+)
 from transforms.measure import NOT_YET, TAKEN_HERE
 from transforms.select import Gate
 
@@ -17,10 +25,21 @@ class Checks:
 
     aligner: Aligner | None = None
     recognizer: Recognizer | None = None
+    second: Recognizer | None = None
+    rule: Rule = "agree"  # transforms/hearing.py: what two recognizers say together
+    agree_max: float = 0.3
     detector: VoiceDetector | None = None
+    predictor: MosProgram | None = None
     asr_fraction: float = 0.0
+    mos_fraction: float = 0.0
     attempts: int = 1
     retry_below: float = 0.0
+
+    @property
+    def recognizers(self) -> tuple[Recognizer, ...]:
+        """Those that are asked, in order."""
+        asked = (self.recognizer, self.second) if self.asr_fraction > 0 else ()
+        return tuple(item for item in asked if item is not None)
 
 
 NO_CHECKS: Final = Checks()
@@ -51,6 +70,16 @@ def _check_taken(gate: Gate, checks: Checks) -> None:
         if checks.detector is None:
             raise SettingsError(cannot + "checks.vad is false; set it to true or remove the gate")
         return
+    if gate.measure in MOS_MEASURES:
+        if checks.predictor is None or checks.mos_fraction <= 0:
+            raise SettingsError(
+                cannot + "no predictor is named; give one under checks.mos, or remove the gate"
+            )
+        return
+    if gate.measure in SECOND_MEASURES and checks.second is None:
+        raise SettingsError(
+            cannot + "there is one recognizer; name another under checks.second, or gate on asr_wer"
+        )
     if gate.measure in ALIGN_MEASURES:
         if checks.aligner is None:
             raise SettingsError(cannot + "checks.align is false; set it to true or remove the gate")

@@ -23,18 +23,19 @@ from schemas.utterance import (
 from transforms.audio import decode_flac, to_float
 from transforms.augment import speed_of
 from transforms.environment import versions
-from transforms.hearing import ALIGN_MEASURES, ASR_MEASURES, VAD_MEASURES
+from transforms.hearing import ALIGN_MEASURES, ASR_MEASURES, MOS_MEASURES, VAD_MEASURES
 from transforms.pace import FitPace, Pace
 from transforms.sound import SOUND_MEASURES, sound_measures
 from transforms.step import Artifacts, BatchFn, Identity, Resources, Step, TableName
 
-NOT_YET = ("mos",)  # no backend of this version takes them
+NOT_YET: tuple[str, ...] = ()  # what no backend of this version takes
 TAKEN_HERE = tuple(
     sorted(
         [
             *SOUND_MEASURES,
             *ALIGN_MEASURES,
             *ASR_MEASURES,
+            *MOS_MEASURES,
             *VAD_MEASURES,
             "attempt_score",
             "duration_ratio",
