@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.check_settings import augment_of, checks_of, finish_of
+from jobs.listen_recipe import check_listeners, with_listening, without_listeners
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
@@ -56,6 +57,9 @@ def pipeline_of(
     made = (item for item in speech_backends(job, keys or {}) if item.name not in given)
     backends = (*backends, *made)
     check_voices(bank, backends, try_them=check)
+    ears = checks_of(job.checks, job.synthesize)
+    if check:
+        check_listeners(ears)
     return instruct_s2s(
         Recipe(
             seed=job.seed,
@@ -72,7 +76,7 @@ def pipeline_of(
             limits=Limits(**job.speakable.model_dump()),
             bank=bank,
             backends=backends,
-            checks=checks_of(job.checks, job.synthesize),
+            checks=ears,
             augment=augment_of(job.augment, job.seed),
             finish=finish_of(job.synthesize),
             clusters=job.units.clusters,
@@ -136,12 +140,15 @@ def request_of(
     ``check``: that its voices can speak here.
     """
     if isinstance(job, RetokenizeJob | CheckJob):
-        return heard_request(job, folder, limit=limit, retry_failed=retry_failed, refit=refit)
+        return heard_request(
+            job, folder, limit=limit, retry_failed=retry_failed, refit=refit, check=check
+        )
     assert isinstance(job, JobSettings)
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
     told = with_speech(with_similarity(with_prompts(job, folder), folder), folder)
+    told = told.model_copy(update={"checks": with_listening(told.checks, folder)})
     try_similarity(told)
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
@@ -185,6 +192,7 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     without_place(settings)
     settings["models"] = without_addresses(settings["models"])
     without_places(settings)
+    without_listeners(settings["checks"])
     settings["voices"] = [voice.facts() for voice in bank.voices]
     return settings
 
@@ -195,7 +203,8 @@ def pipeline_from(settings: dict[str, Any]) -> Pipeline:
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_pipeline(job, settings)
     assert isinstance(job, JobSettings)
-    return pipeline_of(job, bank, check=not job.backends)  # replies may stand for an endpoint
+    given = job.backends or job.checks.asr or job.checks.second or job.checks.mos
+    return pipeline_of(job, bank, check=not given)  # what is stored may stand for them
 
 
 def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:

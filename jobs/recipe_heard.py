@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.check_settings import checks_of
+from jobs.listen_recipe import check_listeners, with_listening, without_listeners
 from jobs.settings_heard import CheckJob, HeardSource, RetokenizeJob
 from jobs.sources.open import AUDIO_LAYOUTS
 from jobs.sources.read import read_source
@@ -31,6 +32,7 @@ def heard_request(
     limit: int | None = None,
     retry_failed: bool = False,
     refit: bool = False,
+    check: bool = True,
 ) -> Request:
     """The request that a job makes. Raises SettingsError, DamageError, ConflictError."""
     if job.output.uri is None:
@@ -50,6 +52,10 @@ def heard_request(
             )
         corpus = chosen_snapshot(there, job.source.version)
     source = _source(job, place, folder, corpus)
+    if isinstance(job, CheckJob):
+        job = job.model_copy(update={"checks": with_listening(job.checks, folder)})
+        if check:
+            check_listeners(checks_of(job.checks))
     settings = heard_settings(job, corpus)
     return Request(
         pipeline=heard_pipeline(job, settings),
@@ -104,6 +110,8 @@ def heard_settings(job: RetokenizeJob | CheckJob, corpus: Manifest | None) -> di
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "store", "audio_folder"):
         settings["source"].pop(name, None)
+    if "checks" in settings:
+        without_listeners(settings["checks"])
     if corpus is not None:
         settings["source"]["snapshot"] = {
             "version": corpus["version"],

@@ -1,7 +1,8 @@
 """Measures and gates on speech that others made: accepted or rejected, with every reason.
 
     duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> listen
-    -> (transcribe) -> (rate) -> (compare) -> pace -> measure -> (kmeans -> units) -> gather -> import_units -> select
+    -> (transcribe) -> (rate) -> (compare) -> pace -> measure -> (kmeans -> units) -> gather
+    -> import_units -> select
 
 Audio that conforms ships as it came; what the corpus is gains no text and no voice here.
 """

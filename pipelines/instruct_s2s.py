@@ -1,8 +1,8 @@
 """The main pipeline: text instructions to paired speech and units.
 
     (pick) -> duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode
-    -> cast -> synthesize -> listen -> (transcribe) -> (rate) -> (compare) -> pace -> (augment) -> measure -> kmeans -> units -> gather
-    -> select
+    -> cast -> synthesize -> listen -> (transcribe) -> (rate) -> (compare) -> pace
+    -> (augment) -> measure -> kmeans -> units -> gather -> select
 
 Where no answers are spoken (an evaluation set), ``respond`` gives none, and there are no units
 unless the user's turns get them.

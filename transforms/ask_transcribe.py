@@ -1,4 +1,4 @@
-"""Transcription where a recognizer is behind an endpoint: its replies are committed, and counted."""
+"""Transcription where a recognizer is behind an endpoint: its replies are committed first."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

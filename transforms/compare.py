@@ -41,7 +41,7 @@ class Compare(Step):
     replaces: ClassVar[frozenset[str]] = frozenset(HEARD.names)
 
     @property
-    def reads(self) -> pa.Schema:  # type: ignore[override]
+    def reads(self) -> pa.Schema:
         """Of a pipeline that rates nothing, no opinions."""
         more = [*(TRANSCRIPTS if self.transcribed else ()), *(OPINIONS if self.rated else ())]
         return pa.schema(

@@ -3,7 +3,7 @@
 Pure functions; docs/checks.md says what each measure means and where its thresholds come from.
 """
 
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +90,7 @@ def edits(said: list[str] | str, heard: list[str] | str) -> int:
 
     if not heard:  # jiwer reads an empty text as a word where letters are counted
         return len(said)
+    found: Any
     if isinstance(said, str):
         found = jiwer.process_characters(said, str(heard))
     else:

@@ -26,7 +26,7 @@ from transforms.step import (
     Step,
     TableName,
 )
-from transforms.text.language import is_known
+from transforms.text.language import base_code, is_known
 
 TRANSCRIPT: Final = pa.struct(
     [
@@ -126,7 +126,7 @@ class Transcribe(Step):
         }
 
     def _status(self, row: Mapping[str, Any], recognizer: Recognizer) -> str:
-        known = row["lang"] in recognizer.langs and is_known(row["lang"])
+        known = base_code(row["lang"]) in recognizer.langs and is_known(row["lang"])
         if not known or row["voice"] in self.unrecognizable:
             return UNAVAILABLE
         drawn = draw(self.seed, "asr", row["id"], str(row["turn"]))
@@ -135,4 +135,4 @@ class Transcribe(Step):
 
 def _clip(row: Mapping[str, Any]) -> Clip:
     samples = at_16khz(*decode_flac(row["flac"]))
-    return Clip(samples, row["lang"], row["flac"], row["flac_sha256"])
+    return Clip(samples, base_code(row["lang"]), row["flac"], row["flac_sha256"])

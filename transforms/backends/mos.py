@@ -257,7 +257,7 @@ def mos_program(description: Path, *, setting: str, sha256: str = "") -> MosProg
     found = file_sha256(path) if path.is_file() else ""
     if sha256 and found and not found.startswith(sha256):
         raise BackendError(
-            f"{setting}: {path} has the sha256 {found[:16]}, wanted {sha256[:16]}: it is damaged or "
-            "another release; download it again, or correct the checksum"
+            f"{setting}: {path} has the sha256 {found[:16]}, wanted {sha256[:16]}: it is damaged "
+            "or another release; download it again, or correct the checksum"
         )
     return MosProgram(path=str(path), sha256=found or sha256, feeding=told, setting=setting)
