@@ -46,6 +46,7 @@ from transforms.voices import VoiceBank, load_bank
 FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
 MAIN = {type(node).__name__ for node in pipeline().nodes}
 MAPS = [node.name for node in pipeline().nodes if isinstance(node, Step | Explode)]
+REAL = ["listen-real", "transcribe-real", "compare-real"]
 ASKING = ["rewrite-chat", "respond-chat"]
 BY_CLASS = {
     type(node): (f"{made.name}:{node.name}", made)
@@ -157,7 +158,7 @@ def real_case(name: str) -> Case:
         retry_below=0.9,
     )
     nodes = pipeline(bank=bank, backends=(Flite(),), checks=ears)
-    inputs, artifacts = inputs_of(nodes, planned_table(corpus()[:12]), "listen")
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()[:12]), "compare")
     step = name.removesuffix("-real")
     return Case(name, nodes.node(step), inputs[step], artifacts)
 
@@ -168,7 +169,7 @@ def whole_result(name: str) -> pa.RecordBatch:
 
 
 every_map = pytest.mark.parametrize(
-    "name", [*MAPS, *ASKING, *HEARD, "synthesize-flite", "synthesize-real", "listen-real"]
+    "name", [*MAPS, *ASKING, *HEARD, "synthesize-flite", "synthesize-real", *REAL]
 )
 every_fit = pytest.mark.parametrize("name", FITS)
 
@@ -256,7 +257,7 @@ def test_law_1_the_output_has_the_declared_schema(name: str) -> None:
 @given(data=st.data())
 def test_law_2_cutting_batches_differently_changes_nothing(name: str, data: st.DataObject) -> None:
     batch = case(name).batch
-    slow = ("measure", "synthesize-flite", "synthesize-real", "listen-real")
+    slow = ("measure", "synthesize-flite", "synthesize-real", *REAL)
     most = min(12, batch.num_rows) if name in slow else batch.num_rows
     cuts = data.draw(st.lists(st.integers(0, most), max_size=6), label="cuts")
     edges = [0, *sorted(cuts), most]
@@ -364,7 +365,7 @@ def test_the_real_cases_listen_and_try_again() -> None:
     assert {len(attempts) for attempts in tried} >= {0, 2}  # 0: audio of the source
     statuses = {
         (item["name"], item["status"])
-        for row in whole_result("listen-real").column("heard").to_pylist()
+        for row in whole_result("compare-real").column("heard").to_pylist()
         for item in row
     }
     assert {("asr_wer", "taken"), ("asr_wer", "not_sampled"), ("aligned", "taken")} <= statuses

@@ -31,7 +31,7 @@ def quiet(seconds: float, rate: int = 16000) -> npt.NDArray[np.float64]:
 
 
 def test_every_measure_is_there_sorted_and_has_a_value_only_if_taken() -> None:
-    (heard,) = run_step(Listen(seed=0), utterances(Listen.reads, {}))
+    (heard,) = run_step(Listen(), utterances(Listen.reads, {}))
     batch = utterances(Measured.reads, {"heard": heard["heard"]})
     (row,) = run_step(Measured(), batch, {FitPace.name: UNFITTED})
     names = [item["name"] for item in row["measures"]]

@@ -50,6 +50,7 @@ def save_whisper(folder: Path, *, multilingual: bool = True, seed: int = 3, **ch
     fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     fast.decoder = decoders.ByteLevel()
     words = len(vocab)
+    letters = {number for text, number in vocab.items() if text[-1] in LETTERS}
     ids = {token: words + number for number, token in enumerate(SPECIAL)}
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=fast,
@@ -75,10 +76,17 @@ def save_whisper(folder: Path, *, multilingual: bool = True, seed: int = 3, **ch
         with torch.no_grad():  # otherwise it says one token whatever it hears
             for parameter in model.parameters():
                 if parameter.dim() > 1:
-                    parameter.mul_(12.0)
+                    parameter.mul_(6.0)
+            for layer in model.model.decoder.layers:
+                layer.encoder_attn.out_proj.weight.mul_(8.0)
     told: dict[str, Any] = {
         "max_length": config.max_target_positions,
-        "suppress_tokens": [],
+        # Letters and spaces alone, so that what it says reads like words.
+        "suppress_tokens": [
+            number
+            for number in range(words + len(SPECIAL))
+            if number != end and number not in letters
+        ],
         "begin_suppress_tokens": [end],
         "no_timestamps_token_id": ids["<|notimestamps|>"],
         "is_multilingual": multilingual,
