@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from jobs.card import render_card
-from jobs.chat_recipe import models_of, read_keys
+from jobs.chat_recipe import read_keys
 from jobs.doctor import quick, quick_speech
 from jobs.jobfile import load_overridden
 from jobs.progress import ProgressView
@@ -92,7 +92,7 @@ def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
 
     Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
     """
-    if planned.published or not (models_of(job) or job.backends):
+    if planned.published:
         return
     failed = [item for item in (*quick(job), *quick_speech(job)) if item.state == "failed"]
     work = open_store(planned.request.work)

@@ -12,11 +12,14 @@ from typing import Any, Literal
 
 from jobs.chat_recipe import backend_of, chats_of, missing_key, models_of, read_keys, with_prompts
 from jobs.chat_settings import ModelSettings
+from jobs.doctor_listen import listening_endpoints, look_at_listeners
 from jobs.doctor_models import Asked, try_endpoint, try_model
 from jobs.doctor_speech import endpoints, look_at_speech
 from jobs.jobfile import load_overridden
+from jobs.listen_recipe import with_listening
 from jobs.recipe import BACKENDS, pipeline_of, request_of, source_of
 from jobs.settings import BaseJob, JobSettings
+from jobs.settings_heard import CheckJob
 from jobs.similarity_recipe import (
     settings_of,
     try_similarity,
@@ -58,6 +61,7 @@ def doctor(
     job = load_overridden(path, changes, source=source, output=output)
     findings = [Finding("job file", "ok", str(path))]
     if not isinstance(job, JobSettings):
+        findings += _listeners(job, path.parent, ())
         return [*findings, _heard(job, path.parent), _store(job)]
     bank: VoiceBank | None = None
     job, likeness = _similarity(job, path.parent)
@@ -70,6 +74,7 @@ def doctor(
         pipeline = None
     findings += likeness
     findings += _speech(job, bank) if bank is not None else []
+    findings += _listeners(job, path.parent, () if bank is None else bank.langs)
     findings.append(_source(job, path.parent))
     findings.append(_store(job))
     if pipeline is not None:
@@ -107,8 +112,23 @@ def quick(job: JobSettings) -> list[Finding]:
 
 
 def quick_speech(job: JobSettings) -> list[Finding]:
-    """The cheap part of servers of speech."""
-    return [Finding(**asdict(item)) for item in endpoints(job)]
+    """The cheap part of servers of speech and of those that hear it."""
+    found = [*endpoints(job), *listening_endpoints(job.checks)]
+    return [Finding(**asdict(item)) for item in found]
+
+
+def _listeners(job: BaseJob, folder: Path, langs: tuple[str, ...]) -> list[Finding]:
+    """What a job names under checks; the embedded recognizer needs no look."""
+    if not isinstance(job, JobSettings | CheckJob):
+        return []
+    named = job.checks
+    if not (named.asr or named.second or named.mos):
+        return []
+    try:
+        checks = with_listening(named, folder)
+        return [Finding(**asdict(item)) for item in look_at_listeners(checks, langs)]
+    except VoxmillError as error:
+        return [_failed("checks", error, "mend what it names in the job file")]
 
 
 def _similarity(job: JobSettings, folder: Path) -> tuple[JobSettings, list[Finding]]:

@@ -78,7 +78,9 @@ def save_whisper(folder: Path, *, multilingual: bool = True, seed: int = 3, **ch
                 if parameter.dim() > 1:
                     parameter.mul_(6.0)
             for layer in model.model.decoder.layers:
-                layer.encoder_attn.out_proj.weight.mul_(8.0)
+                layer.encoder_attn.v_proj.weight.mul_(20.0)
+                layer.encoder_attn.out_proj.weight.mul_(20.0)
+                layer.self_attn.out_proj.weight.mul_(3.0)
     told: dict[str, Any] = {
         "max_length": config.max_target_positions,
         # Letters and spaces alone, so that what it says reads like words.
