@@ -77,6 +77,7 @@ def save_whisper(folder: Path, *, multilingual: bool = True, seed: int = 3, **ch
             for parameter in model.parameters():
                 if parameter.dim() > 1:
                     parameter.mul_(6.0)
+            model.model.decoder.embed_tokens.weight[sorted(letters)] *= 4.0
             for layer in model.model.decoder.layers:
                 layer.encoder_attn.v_proj.weight.mul_(20.0)
                 layer.encoder_attn.out_proj.weight.mul_(20.0)
