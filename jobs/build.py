@@ -7,13 +7,14 @@ from pathlib import Path
 
 from jobs.card import render_card
 from jobs.chat_recipe import read_keys
-from jobs.doctor import quick, quick_speech
+from jobs.doctor import quick, quick_heard, quick_speech
 from jobs.jobfile import load_overridden
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
 from jobs.report.data import gather
 from jobs.report.render import render_report
 from jobs.settings import BaseJob, JobSettings
+from jobs.settings_heard import CheckJob
 from jobs.summary import run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
@@ -66,7 +67,7 @@ def build_job(
         check_conditional_puts(open_store(request.output))
         planned = prepare(request, writing=lambda: alive.enter_context(planning(store)))
         view.finished()
-        if isinstance(job, JobSettings):
+        if isinstance(job, JobSettings | CheckJob):
             _look_first(job, planned, view)
         workers = _workers(job)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
@@ -87,14 +88,15 @@ def build_job(
     return job, result, workers
 
 
-def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
+def _look_first(job: JobSettings | CheckJob, planned: Planned, listener: Listener) -> None:
     """The doctor's quick part, before anything is spent.
 
     Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
     """
     if planned.published:
         return
-    failed = [item for item in (*quick(job), *quick_speech(job)) if item.state == "failed"]
+    found = [*quick(job), *quick_speech(job)] if isinstance(job, JobSettings) else quick_heard(job)
+    failed = [item for item in found if item.state == "failed"]
     work = open_store(planned.request.work)
     stored = planned.parent is not None or bool(work.list("replies"))
     for item in failed if stored else ():

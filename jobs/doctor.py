@@ -117,6 +117,11 @@ def quick_speech(job: JobSettings) -> list[Finding]:
     return [Finding(**asdict(item)) for item in found]
 
 
+def quick_heard(job: CheckJob) -> list[Finding]:
+    """The cheap part of a job that only listens."""
+    return [Finding(**asdict(item)) for item in listening_endpoints(job.checks)]
+
+
 def _listeners(job: BaseJob, folder: Path, langs: tuple[str, ...]) -> list[Finding]:
     """What a job names under checks; the embedded recognizer needs no look."""
     if not isinstance(job, JobSettings | CheckJob):

@@ -20,6 +20,7 @@ and without Python. Take it from whom you would take a library; its checksum is 
 """
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -214,7 +215,9 @@ def _torchscript(settings: MosProgram) -> Program:
     import torch
 
     try:
-        module: Any = torch.jit.load(settings.path, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript as such
+            module: Any = torch.jit.load(settings.path, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError, KeyError) as error:
         raise _unloadable(settings, error) from error
     more = (settings.feeding.sample_rate_hz,) if settings.feeding.takes_rate else ()
