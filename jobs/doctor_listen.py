@@ -78,8 +78,7 @@ def _recognizer(who: str, recognizer: Recognizer, langs: tuple[str, ...]) -> Ite
         if heard.error is not None:
             raise BackendError(f"{who}: {heard.error}; see the server's own log")
     except VoxmillError as error:
-        told, _, cure = str(error).partition("; ")
-        yield Heard(who, "failed", told, cure or "see the message")
+        yield _broken(who, str(error))
         return
     said = heard_words(text, "en")
     if not text or lang != "en":
@@ -110,14 +109,22 @@ def _predictor(predictor: MosProgram) -> Heard:
             score = listener.score(samples, SAMPLE_RATE_HZ)
             other = listener.score(noise.astype(np.int16), SAMPLE_RATE_HZ)
     except VoxmillError as error:
-        told, _, cure = str(error).partition("; ")
-        return Heard(who, "failed", told, cure or "see the message")
+        return _broken(who, str(error))
     cure = "see docs/backends.md: output_index, fit or the rate in its YAML file may be wrong"
     if score is None or other is None:
         return Heard(who, "failed", "it gives no finite score for three seconds of speech", cure)
     told = f"rates a clear sentence {score:.2f}, noise {other:.2f}"
     odd = not all(SCALE[0] <= value <= SCALE[1] for value in (score, other)) or score <= other
     return Heard(who, "warning", told, cure) if odd else Heard(who, "ok", told)
+
+
+def _broken(who: str, message: str) -> Heard:
+    """An error as a finding; what follows its last semicolon is the cure, but for a server's."""
+    told, _, cure = message.rpartition("; ")
+    if not told or "last: " in message:
+        cure = f"see that {who}.endpoint.urls are of the API (they end in /v1), and its own log"
+        return Heard(who, "failed", message, cure)
+    return Heard(who, "failed", told, cure)
 
 
 def spoken_clip() -> tuple[Samples, str]:

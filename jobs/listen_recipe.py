@@ -61,7 +61,11 @@ def with_listening(checks: "Checks", folder: Path) -> "Checks":
     if checks.mos is not None and checks.mos.path:
         place = _place(checks.mos.path, folder)
         made = mos_program(Path(place), setting="checks.mos", sha256=checks.mos.sha256)
-        told_mos = {"path": place, "sha256": made.sha256, "feeding": made.feeding.model_dump()}
+        told_mos = {
+            "path": place,
+            "sha256": made.sha256,
+            "feeding": made.feeding.model_dump(mode="json"),
+        }
         update["mos"] = checks.mos.model_copy(update=told_mos)
     return checks.model_copy(update=update) if update else checks
 
