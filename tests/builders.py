@@ -37,7 +37,7 @@ from transforms.checks import Checks
 from transforms.dedup import FindDuplicates
 from transforms.no_answers import NoAnswers
 from transforms.pick import Pick
-from transforms.prompts.prompt import packaged_prompt
+from transforms.prompts.prompt import SHIPPED, packaged_prompt
 from transforms.rate import OPINIONS
 from transforms.replies.meaning import ALL_KEPT
 from transforms.respond import Respond
@@ -503,9 +503,7 @@ class Parrot:
 
 def prompts(step: str) -> Prompts:
     """The prompts that ship for a step."""
-    return Prompts(
-        by_place=tuple((("", lang), packaged_prompt(step, lang)) for lang in ("en", "zh"))
-    )
+    return Prompts(by_place=tuple((("", lang), packaged_prompt(step, lang)) for lang in SHIPPED))
 
 
 def ask_rewrite(chat: ChatBackend | None = None, **changes: Any) -> AskRewrite:
