@@ -19,7 +19,7 @@ class _Model(BaseModel):
 
 
 class Checks(_Model):
-    """What listens to the speech. docs/checks.md has the measures, docs/backends.md the listeners.
+    """What listens to the speech. docs/checks.md has the measures, docs/listeners.md the listeners.
 
     ``asr_rule`` is what two recognizers say together: transforms/hearing.py.
     """

@@ -110,7 +110,7 @@ def _predictor(predictor: MosProgram) -> Heard:
             other = listener.score(noise.astype(np.int16), SAMPLE_RATE_HZ)
     except VoxmillError as error:
         return _broken(who, str(error))
-    cure = "see docs/backends.md: output_index, fit or the rate in its YAML file may be wrong"
+    cure = "see docs/listeners.md: output_index, fit or the rate in its YAML file may be wrong"
     if score is None or other is None:
         return Heard(who, "failed", "it gives no finite score for three seconds of speech", cure)
     told = f"rates a clear sentence {score:.2f}, noise {other:.2f}"

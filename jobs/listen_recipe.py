@@ -172,7 +172,7 @@ def predictor_of(told: MosSettings | None) -> MosProgram | None:
     except ValidationError as error:
         raise BackendError(
             "checks.mos.path: no predictor is named; give the YAML file that describes one: "
-            "docs/backends.md has an example"
+            "docs/listeners.md has an example"
         ) from error
     path, place = told.path, os.environ.get(PLACE_ENV + "MOS", "")
     program = str(Path(path).parent / feeding.program) if path else ""

@@ -106,7 +106,7 @@ class MosProgram:
         if not self.path or not Path(self.path).is_file():
             raise BackendError(
                 f"{self.setting}: no file {self.path or '(none named)'}; give the YAML file of a "
-                "predictor, with its program beside it: docs/backends.md has one"
+                "predictor, with its program beside it: docs/listeners.md has one"
             )
         found = file_sha256(Path(self.path))
         if found != self.sha256:
@@ -252,7 +252,7 @@ def mos_program(description: Path, *, setting: str, sha256: str = "") -> MosProg
             )
         raise BackendError(
             f"{setting}: {description} does not describe a predictor: {words[:400]}; "
-            "docs/backends.md has an example"
+            "docs/listeners.md has an example"
         ) from error
     path = description.parent / told.program
     if path.suffix not in KINDS:
