@@ -1,33 +1,37 @@
 """`voxmill build`: from a job file to a snapshot, a table and a report."""
 
-import os
-from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jobs.card import render_card
 from jobs.chat_recipe import read_keys
 from jobs.doctor import quick, quick_heard, quick_speech
+from jobs.engines import check_engine, num_workers, start_engine
+from jobs.estimate import FILE as ESTIMATE
+from jobs.estimate import Guess, estimate, with_truth
 from jobs.jobfile import load_overridden
+from jobs.metrics import LOOPBACK, serving
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
 from jobs.report.data import gather
 from jobs.report.render import render_report
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob
-from jobs.summary import run_record
+from jobs.summary import host_facts, run_record
 from pipelines.build import Result, build
-from pipelines.engines.engine import Engine, Listener
-from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.engines.engine import Listener
 from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
-from pipelines.task import Job
+from pipelines.telemetry import Telemetry
 from schemas.address import scheme_of
 from schemas.canonical import pretty_json
 from schemas.errors import BackendError, SettingsError
 from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
+from transforms.synthesize import Synthesize
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
 
@@ -39,27 +43,34 @@ def build_job(
     source: str | None = None,
     output: str | None = None,
     engine: str | None = None,
+    address: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
     retry_failed: bool = False,
     refit: bool = False,
     quiet: bool = False,
+    metrics_port: int | None = None,
+    metrics_address: str = LOOPBACK,
 ) -> tuple[BaseJob, Result, int]:
     """Load, check, plan and build a job; the options stand above the file's settings.
 
     Gives the job as it was run, what was done, and how many workers did it.
     """
     job = load_overridden(
-        path, changes, source=source, output=output, engine=engine, workers=workers
+        path, changes, source=source, output=output, engine=engine, address=address, workers=workers
     )
+    # workers of other engines start in folders of their own
+    here = path if job.engine.name == "local" else path.absolute()
     request = request_of(
         job,
-        path.parent,
+        here.parent,
         limit=limit,
         retry_failed=retry_failed,
         refit=refit,
         keys=read_keys(job) if isinstance(job, JobSettings) else None,
     )
+    check_engine(job)
+    workers = num_workers(job)
     with ProgressView(quiet=quiet) as view, ExitStack() as alive:
         store = open_store(request.output)
         pointer = read_pointer(store)
@@ -69,13 +80,21 @@ def build_job(
         view.finished()
         if isinstance(job, JobSettings | CheckJob):
             _look_first(job, planned, view)
-        workers = _workers(job)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
             raise SettingsError(
                 "output memory://: it lives in one process, and workers are others; give "
                 "--workers 0, or another --output"
             )
-        result = build(planned, _starter(job, workers, view), view, alive.close)
+        guess = None
+        if not planned.published:
+            guess = estimate(planned, store, job, path.parent, workers)
+            store.put(ESTIMATE, pretty_json(guess.value()))
+        telemetry = Telemetry(view, job.engine.name, workers)
+        started = datetime.now(UTC)
+        with serving(telemetry, metrics_port, metrics_address):
+            start = start_engine(job, telemetry)
+            care = job.limits.care()
+            result = build(planned, start, telemetry, alive.close, care, telemetry)
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged
@@ -83,7 +102,8 @@ def build_job(
             or any(store.size(name) is None for name in (RUN, CARD, REPORT))
         ):
             view.stage("report", 1)
-            _describe(store, job, result, workers)
+            facts = host_facts(started, telemetry)
+            _describe(store, job, result, workers, facts, guess)
             view.finished()
     return job, result, workers
 
@@ -95,8 +115,15 @@ def _look_first(job: JobSettings | CheckJob, planned: Planned, listener: Listene
     """
     if planned.published:
         return
-    found = [*quick(job), *quick_speech(job)] if isinstance(job, JobSettings) else quick_heard(job)
-    failed = [item for item in found if item.state == "failed"]
+    if isinstance(job, CheckJob):
+        looked = quick_heard(job)
+    else:
+        nodes = planned.request.pipeline.nodes
+        banks = [node.bank for node in nodes if isinstance(node, Synthesize)]
+        looked = [*quick(job), *(item for bank in banks for item in quick_speech(job, bank))]
+    failed = [item for item in looked if item.state == "failed"]
+    if not failed:
+        return
     work = open_store(planned.request.work)
     stored = planned.parent is not None or bool(work.list("replies"))
     for item in failed if stored else ():
@@ -105,26 +132,23 @@ def _look_first(job: JobSettings | CheckJob, planned: Planned, listener: Listene
         raise BackendError("\n  ".join(item.line() for item in failed))
 
 
-def _describe(store: Store, job: BaseJob, result: Result, workers: int) -> None:
+def _describe(
+    store: Store,
+    job: BaseJob,
+    result: Result,
+    workers: int,
+    facts: dict[str, Any],
+    guess: Guess | None,
+) -> None:
     """Write what people read: run.json, the dataset card, the page to look at and listen to."""
-    run = run_record(job, result, workers)
+    run = {**run_record(job, result, workers), **facts}
+    if guess is not None:  # before the page, which shows it
+        told = with_truth(guess, result.manifest, run)
+        complete = not any(result.reused.values()) and not result.carried
+        store.put(ESTIMATE, pretty_json(told.value(complete=complete)))
     corpus = gather(store, result.manifest)
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))
     if current_version(store) in (None, result.manifest["version"]):  # the card is for readers
         store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
     store.put(RUN, pretty_json(run))
-
-
-def _workers(job: BaseJob) -> int:
-    count = job.engine.workers
-    return os.cpu_count() or 1 if count is None else count
-
-
-def _starter(job: BaseJob, workers: int, listener: Listener) -> Callable[[Job], Engine]:
-    def start(work: Job) -> Engine:
-        if workers == 0:
-            return InlineEngine(work, listener)
-        return LocalEngine(work, workers, job.engine.row_timeout_s, listener)
-
-    return start

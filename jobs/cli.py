@@ -13,9 +13,17 @@ from types import FrameType
 from rich.console import Console
 
 from jobs.storage import corpus_address, store_address
-from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
+from jobs.summary import (
+    EXIT_FAILED_ROWS,
+    EXIT_GATE,
+    EXIT_OK,
+    EXIT_USAGE,
+    exit_code,
+    json_line,
+    print_summary,
+)
 from schemas.address import OBJECT_SCHEMES, scheme_of
-from schemas.errors import DamageError, SettingsError, VoxmillError
+from schemas.errors import DamageError, SettingsError, SystemicError, VoxmillError
 from schemas.snapshot import Manifest, chosen_snapshot, current_version
 from schemas.store import Store, explain_local, open_store
 
@@ -36,7 +44,7 @@ EXAMPLES = """examples:
   voxmill build examples/check.yaml --input tars/ --output checked
 
 exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
-3 more rows failed than limits.max_failed_fraction allows; 130 interrupted, run again to resume
+3 more rows failed than `limits` allows; 130 interrupted, run again to resume
 """
 
 
@@ -50,6 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
         code = command(options)
         sys.stdout.flush()
         return code
+    except SystemicError as error:
+        sys.stderr.write(f"voxmill: error: {error}\n")
+        return EXIT_FAILED_ROWS
     except VoxmillError as error:
         sys.stderr.write(f"voxmill: error: {error}\n")
         return EXIT_USAGE
@@ -83,7 +94,14 @@ def _parser() -> argparse.ArgumentParser:
 
     build = commands.add_parser("build", help="build a corpus, or go on with one")
     _job_options(build)
-    build.add_argument("--engine", choices=["local"], help="where the work is done")
+    build.add_argument(
+        "--engine", metavar="NAME", help="where the work is done: local, ray or beam (local)"
+    )
+    build.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="a Ray cluster's head, or auto (default: a Ray of this machine's own)",
+    )
     build.add_argument(
         "--workers",
         type=int,
@@ -97,6 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument(
         "--refit", action="store_true", help="fit centroids anew, not the parent snapshot's"
+    )
+    build.add_argument(
+        "--metrics-port", type=int, metavar="N", help="answer Prometheus there while it runs"
+    )
+    build.add_argument(
+        "--metrics-address",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="where (default: %(default)s; 0.0.0.0 lets other machines ask)",
     )
     build.add_argument("--quiet", action="store_true", help="no progress")
     build.set_defaults(command=_build)
@@ -206,11 +233,14 @@ def _build(options: argparse.Namespace) -> int:
         source=options.input,
         output=options.output,
         engine=options.engine,
+        address=options.address,
         workers=options.workers,
         limit=options.limit,
         retry_failed=options.retry_failed,
         refit=options.refit,
         quiet=options.quiet,
+        metrics_port=options.metrics_port,
+        metrics_address=options.metrics_address,
     )
     assert job.output.uri is not None
     console = Console(stderr=options.json)

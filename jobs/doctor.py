@@ -111,9 +111,9 @@ def quick(job: JobSettings) -> list[Finding]:
     return found
 
 
-def quick_speech(job: JobSettings) -> list[Finding]:
+def quick_speech(job: JobSettings, bank: VoiceBank) -> list[Finding]:
     """The cheap part of servers of speech and of those that hear it."""
-    found = [*endpoints(job), *listening_endpoints(job.checks)]
+    found = [*endpoints(job, bank), *listening_endpoints(job.checks)]
     return [Finding(**asdict(item)) for item in found]
 
 

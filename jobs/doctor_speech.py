@@ -56,7 +56,7 @@ def look_at_speech(
 ) -> Iterator[Heard]:
     """Every backend that the bank's voices need, every voice, and how they differ."""
     by_name = {backend.name: backend for backend in backends}
-    yield from endpoints(job)
+    yield from endpoints(job, bank)
     good: dict[str, list[Voice]] = {}
     bad: dict[tuple[str, str], list[str]] = {}
     for voice in bank.voices:
@@ -147,9 +147,9 @@ def _alike(clips: list[Clip]) -> Iterator[Heard]:
         both_eval = set(one.voice.roles) & set(other.voice.roles)
         if same and both_eval and one.voice.lang == other.voice.lang:
             yield Heard(
-                "voices",
+                f"voices {names}",
                 "warning",
-                f"{names} say the very same samples",
+                "they say the very same samples",
                 "give one of them another speaker, rate or pitch, or drop it",
             )
         elif (
@@ -162,7 +162,7 @@ def _alike(clips: list[Clip]) -> Iterator[Heard]:
             close.append(names)
     if close:
         yield Heard(
-            "voices",
+            "voices told apart",
             "ok",
             f"median pitch does not tell apart {'; '.join(close[:5])}"
             + (f" and {len(close) - 5} more pairs" if len(close) > 5 else "")
@@ -170,8 +170,8 @@ def _alike(clips: list[Clip]) -> Iterator[Heard]:
         )
 
 
-def endpoints(job: JobSettings) -> Iterator[Heard]:
-    """The servers of speech: an address, a key, an answer, and the voices where it lists them."""
+def endpoints(job: JobSettings, bank: VoiceBank) -> Iterator[Heard]:
+    """The servers of speech: an address, a key, an answer, and its voices where it lists them."""
     keys = read_keys(job)
     for name, told in job.backends.items():
         if not isinstance(told, SpeechEndpointSettings):
@@ -185,11 +185,21 @@ def endpoints(job: JobSettings) -> Iterator[Heard]:
         if env and env not in keys:
             yield Heard(who, "failed", f"no API key in {env}", missing_key(env))
             continue
-        yield from _reached(who, told, told.endpoint, keys.get(env) if env else None)
+        wanted = [
+            voice.name
+            for voice in bank.voices
+            if voice.backend == name and not (voice.reference_sha256 or voice.task)
+        ]
+        key = keys.get(env) if env else None
+        yield from _reached(who, told, told.endpoint, key, wanted)
 
 
 def _reached(
-    who: str, told: SpeechEndpointSettings, reached: EndpointSettings, key: Secret | None
+    who: str,
+    told: SpeechEndpointSettings,
+    reached: EndpointSettings,
+    key: Secret | None,
+    wanted: list[str],
 ) -> Iterator[Heard]:
     for url in reached.urls:
         what, base = f"{who} at {url}", url.rstrip("/")
@@ -208,6 +218,11 @@ def _reached(
             yield Heard(what, "failed", f"the key is refused, HTTP {status}", cure)
             continue
         voices = _voices(text) if status == 200 else []
+        lacking = [name for name in wanted if voices and name not in voices]
+        if lacking:
+            cure = f"take one of {', '.join(voices[:12])} in the bank, or add it to the server"
+            yield Heard(what, "failed", f"it has no voice {', '.join(lacking)}", cure)
+            continue
         lists = f"lists {len(voices)} voices: {', '.join(voices[:12])}" if voices else "answers"
         yield Heard(what, "ok", f"{lists} (of the model {told.model})")
 

@@ -66,6 +66,7 @@ def load_overridden(
     source: str | None = None,
     output: str | None = None,
     engine: str | None = None,
+    address: str | None = None,
     workers: int | None = None,
 ) -> BaseJob:
     """A job file with the command line's options standing above it."""
@@ -73,6 +74,7 @@ def load_overridden(
         "source.path": _from_here(source),
         "output.uri": output,
         "engine.name": engine,
+        "engine.ray.address": address,
         "engine.workers": workers,
     }
     given = [
@@ -142,7 +144,7 @@ def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydant
     if item["type"] in ("tuple_type", "list_type"):
         return f"setting '{place}': got {item['input']!r:.80}; wanted a list, given as a whole"
     got = repr(item["input"])
-    return f"setting '{place}': got {got[:80]}; {item['msg'].lower()}"
+    return f"setting '{place}': got {got[:80]}; {item['msg'].removeprefix('Value error, ').lower()}"
 
 
 def _known_keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:

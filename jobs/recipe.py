@@ -34,7 +34,7 @@ from transforms.text.speakable import Limits
 from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
-NOT_IN_MANIFEST = {"output", "engine", "limits"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "estimate"}
 HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
     "retokenize": RetokenizeJob,
     "check": CheckJob,
@@ -163,7 +163,7 @@ def request_of(
         settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
-        limits=job.limits.model_dump(),
+        limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
         retry_failed=retry_failed,
         refit=refit,

@@ -6,7 +6,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
+from jobs.engine_settings import EngineSettings
 from jobs.speech_settings import SpeechSettings
+from pipelines.health import Care
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -173,14 +175,30 @@ class Limits(_Model):
 
     max_failed_fraction: Fraction = 0.01
     min_accepted_fraction: Fraction = 0.0
+    # While it runs: a step of whose rows more than this share failed stops the build, once so many
+    # of them have failed. A row that fails retryably is tried so often in all.
+    max_step_error_fraction: Fraction = 0.5
+    min_step_errors: Count = 20
+    row_attempts: Annotated[int, Field(ge=1, le=10)] = 2
+
+    def of_snapshot(self) -> dict[str, float]:
+        """What a snapshot must reach before latest.json names it."""
+        return self.model_dump(include={"max_failed_fraction", "min_accepted_fraction"})
+
+    def care(self) -> Care:
+        """How a build deals with errors while it runs."""
+        return Care(
+            row_attempts=self.row_attempts,
+            max_error_fraction=self.max_step_error_fraction,
+            min_rows=self.min_step_errors,
+        )
 
 
-class EngineSettings(_Model):
-    """How the work is done. Nothing here changes a byte of the corpus."""
+class EstimateSettings(_Model):
+    """For estimates alone: seconds a row by step, and a price file relative to the job file."""
 
-    name: Literal["local"] = "local"
-    workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core; 0: in this process
-    row_timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    rates: dict[str, Annotated[float, Field(ge=0)]] = {}
+    prices: str | None = None
 
 
 class BaseJob(_Model):
@@ -193,6 +211,7 @@ class BaseJob(_Model):
     shards: Shards = Shards()
     limits: Limits = Limits()
     engine: EngineSettings = EngineSettings()
+    estimate: EstimateSettings = EstimateSettings()
 
 
 class JobSettings(BaseJob):

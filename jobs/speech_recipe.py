@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +24,12 @@ from transforms.backends.tts import SpeechBackend
 from transforms.backends.tts_coqui import Coqui
 from transforms.backends.tts_cosyvoice import Cosyvoice
 from transforms.backends.tts_endpoint import SpeechEndpoint, SpeechService
-from transforms.backends.tts_files import Files, digest_files, file_sha256
+from transforms.backends.tts_files import Files, digest_files, file_sha256, place_variable
 from transforms.backends.tts_sound import SoundLimits
 from transforms.backends.tts_vits import Vits
 from transforms.backends.tts_wire import SpeechForm
 from transforms.voices import Voice
 
-PLACE_ENV: Final = "VOXMILL_SPEECH_PATH_"  # + NAME: where replay finds a model
 CLIPS_ENV: Final = "VOXMILL_REFERENCE_CLIPS"  # a folder in which replay finds reference clips
 HIDDEN: Final = ("path", "checkout", "endpoint", "price", "device", "gpus")
 MODEL_FILES: Final = ("*.pt", "*.onnx", "*.yaml", "*.json", "*.safetensors", "*.txt", "*.plan")
@@ -62,6 +60,16 @@ def with_speech(job: JobSettings, folder: Path) -> JobSettings:
             update["code"] = _checked(f"{name}.code", told.code, code)
         found[name] = told.model_copy(update=update)
     return job.model_copy(update={"backends": found}) if found else job
+
+
+def absent_models(job: JobSettings, folder: Path) -> list[str]:
+    """The backends that a job describes and whose files are not on this machine."""
+    told = with_speech(job, folder).backends
+    return [
+        name
+        for name, item in told.items()
+        if not isinstance(item, SpeechEndpointSettings) and not _files(item, item.path)
+    ]
 
 
 def _place(path: str, folder: Path) -> str:
@@ -126,7 +134,7 @@ def _backend(name: str, told: SpeechSettings, keys: Keys) -> SpeechBackend:
     limits = SoundLimits(**told.limits.model_dump())
     if isinstance(told, SpeechEndpointSettings):
         return _endpoint(name, told, limits, keys)
-    env = PLACE_ENV + re.sub(r"\W", "_", name).upper()
+    env = place_variable(name)
     place = told.path
     if not place and os.environ.get(env):  # a snapshot's: its checksums must hold
         place = os.environ[env]

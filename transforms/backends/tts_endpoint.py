@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from schemas.errors import BackendError, RowError
@@ -238,7 +238,7 @@ class EndpointSpeaker:
 
     async def _one(self, item: Say) -> Said:
         # A seed that is not sent still counts in the key: another attempt asks anew.
-        request = SpeechAsk(text=item.text, voice=replace(item.voice), seed=item.voice.seed)
+        request = SpeechAsk(text=item.text, voice=item.voice)
         try:
             key, reply = await self._ask(request)
         except RowError as error:

@@ -1,6 +1,7 @@
 """The files of a model: which are there, their checksums, and what a fingerprint says of them."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError
@@ -10,7 +11,14 @@ from typing import Final, TypeAlias
 from transforms.environment import library_version
 
 Files: TypeAlias = tuple[tuple[str, str], ...]  # (path below the model's folder, sha256), sorted
+NOT_TOLD: Final = "(none named)"
+PLACE_VARIABLE: Final = "VOXMILL_SPEECH_PATH_"  # + NAME: where a replay finds a model
 _BLOCK: Final = 1 << 20
+
+
+def place_variable(name: str) -> str:
+    """The environment variable that tells a replay where the backend ``name`` is."""
+    return PLACE_VARIABLE + re.sub(r"\W", "_", name).upper()
 
 
 def digest_files(folder: Path, names: Iterable[str]) -> Files:

@@ -13,7 +13,13 @@ from typing import Any, Final
 from schemas.errors import BackendError, SynthesisError
 from transforms.backends.tts import Said, Say, Speaker, Speech, VoiceSpec, spoken
 from transforms.backends.tts_batches import run_batches
-from transforms.backends.tts_files import Files, files_identity, installed
+from transforms.backends.tts_files import (
+    NOT_TOLD,
+    Files,
+    files_identity,
+    installed,
+    place_variable,
+)
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
 from transforms.backends.tts_torch import exact_torch
@@ -64,7 +70,7 @@ class Vits:
         return {
             "backend": "vits",
             "files": files_identity(self.files),
-            "speaker": self.speaker(voice) if self.files else voice.name,
+            "speaker": dict(self.speakers).get(voice.name, voice.name),
             "device": self.device.split(":", 1)[0],
             "threads": self.threads,
             "batched": self.batch_items > 1,
@@ -116,9 +122,10 @@ class Vits:
         cure = (
             "download the model's folder on a machine with network (huggingface-cli download "
             f"MODEL --local-dir DIR) and name it in backends.{self.name}.path"
+            f" (for a replay in {place_variable(self.name)})"
         )
         if not self.folder or not folder.is_dir():
-            raise BackendError(f"{self.name}: no folder {self.folder or '(none named)'}; {cure}")
+            raise BackendError(f"{self.name}: no folder {self.folder or NOT_TOLD}; {cure}")
         missing = [name for name in NEEDED if not (folder / name).is_file()]
         if missing:
             pickled = (folder / "pytorch_model.bin").is_file() and WEIGHTS in missing
@@ -190,7 +197,7 @@ class VitsSpeaker:
             )
             self._tokenizer = VitsTokenizer.from_pretrained(settings.folder, local_files_only=True)
             self._model = model.eval().to(device)
-        except (OSError, ValueError, RuntimeError, LookupError, TypeError) as error:
+        except Exception as error:  # of transformers, safetensors or torch: many kinds
             raise BackendError(
                 f"{settings.name}: {settings.folder} cannot be loaded on {settings.device}: "
                 f"{str(error)[:300]}; download it again, or set backends.{settings.name}.device"
