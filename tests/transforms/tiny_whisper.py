@@ -27,7 +27,14 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def save_whisper(folder: Path, *, multilingual: bool = True, seed: int = 3, **changes: Any) -> Path:
+def save_whisper(
+    folder: Path,
+    *,
+    multilingual: bool = True,
+    seed: int = 3,
+    letter_weight: float = 1.0,
+    **changes: Any,
+) -> Path:
     """Write a model, its generation settings, its features' settings and its tokenizer."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -77,7 +84,7 @@ def save_whisper(folder: Path, *, multilingual: bool = True, seed: int = 3, **ch
             for parameter in model.parameters():
                 if parameter.dim() > 1:
                     parameter.mul_(6.0)
-            model.model.decoder.embed_tokens.weight[sorted(letters)] *= 4.0
+            model.model.decoder.embed_tokens.weight[sorted(letters)] *= letter_weight
             for layer in model.model.decoder.layers:
                 layer.encoder_attn.v_proj.weight.mul_(20.0)
                 layer.encoder_attn.out_proj.weight.mul_(20.0)
