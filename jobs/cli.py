@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export, ..."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from jobs.cli_people import add_people_commands
 from jobs.storage import corpus_address, store_address
 from jobs.summary import (
     EXIT_FAILED_ROWS,
@@ -36,6 +37,9 @@ EXAMPLES = """examples:
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
   voxmill doctor JOB.yaml
   voxmill inspect corpus
+  voxmill report s3://bucket/corpus --output report.html
+  voxmill diff corpus@v000001 corpus@v000002
+  voxmill card corpus --for-publication
   voxmill verify corpus
   voxmill clean corpus --dry-run
   voxmill replay corpus KEY
@@ -43,7 +47,8 @@ EXAMPLES = """examples:
   voxmill build examples/retokenize.yaml --input corpus --output corpus2
   voxmill build examples/check.yaml --input tars/ --output checked
 
-exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
+exit codes: 0 done; 1 a gate or a verification failed, `diff` found drift, or a license is
+unknown; 2 usage, settings, source or store;
 3 more rows failed than `limits` allows; 130 interrupted, run again to resume
 """
 
@@ -132,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
     _job_options(plan)
     plan.set_defaults(command=_plan)
 
+    expectations = commands.add_parser(
+        "expectations", help="write the suite that a job's schema, gates and limits make"
+    )
+    _job_options(expectations)
+    expectations.set_defaults(command=_expectations)
+
     doctor = commands.add_parser("doctor", help="try every backend, voice, endpoint and store")
     _job_options(doctor)
     doctor.set_defaults(command=_doctor)
@@ -152,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--save-to", type=Path, metavar="DIR", help="write its files there")
     inspect.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     inspect.set_defaults(command=_inspect)
+
+    add_people_commands(commands, _corpus_options)
 
     clean = commands.add_parser("clean", help="remove what no snapshot names and no build needs")
     clean.add_argument("uri", help="the corpus")
@@ -225,6 +238,7 @@ def _store_options(parser: argparse.ArgumentParser) -> None:
 
 def _build(options: argparse.Namespace) -> int:
     from jobs.build import build_job
+    from jobs.expecting import why_not
 
     _check_numbers(options)
     job, result, workers = build_job(
@@ -247,6 +261,8 @@ def _build(options: argparse.Namespace) -> int:
     output = open_store(store_address(job.output.uri, job.output.store))
     print_summary(output, result, workers, console)
     code, why = exit_code(job, result.manifest)
+    if code == EXIT_OK and (why := why_not(job, output, result.manifest)):
+        code = EXIT_GATE
     if why:
         current = current_version(output)
         stays = "" if current is None else f"; latest.json stays at version {current}"
@@ -277,6 +293,15 @@ def _plan(options: argparse.Namespace) -> int:
     (sys.stderr if options.json else sys.stdout).write(text)
     if options.json:
         print(json.dumps(figures))
+    return EXIT_OK
+
+
+def _expectations(options: argparse.Namespace) -> int:
+    from jobs.expecting import suite_text
+    from jobs.jobfile import load_overridden
+
+    job = load_overridden(options.job, options.changes, source=options.input, output=options.output)
+    sys.stdout.write(suite_text(job))
     return EXIT_OK
 
 

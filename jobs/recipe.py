@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.check_settings import augment_of, checks_of, finish_of
+from jobs.expecting import expectations_of
 from jobs.listen_recipe import check_listeners, with_listening, without_listeners
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
@@ -34,7 +35,7 @@ from transforms.text.speakable import Limits
 from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
-NOT_IN_MANIFEST = {"output", "engine", "limits", "estimate"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate"}
 HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
     "retokenize": RetokenizeJob,
     "check": CheckJob,
@@ -165,6 +166,7 @@ def request_of(
         eval_fraction=job.splits.eval_fraction,
         limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
+        expects=expectations_of(job, folder),
         retry_failed=retry_failed,
         refit=refit,
     )

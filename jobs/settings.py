@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
 from jobs.engine_settings import EngineSettings
+from jobs.expecting import ExpectationSettings
 from jobs.speech_settings import SpeechSettings
 from pipelines.health import Care
 
@@ -155,13 +156,18 @@ class Units(_Model):
 
 
 class Gate(_Model):
-    """Bounds on a measure, inclusive."""
+    """Bounds on a measure, inclusive, or how far from its voice's median it may be."""
 
     measure: str
     min: float | None = None
     max: float | None = None
+    outlier_mad: Annotated[float, Field(gt=0)] | None = None
+    per: Literal["voice", "lang"] = "voice"
+    side: Literal["both", "low", "high"] = "both"
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
     roles: tuple[Role, ...] = ()
     langs: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
 
 
 class Shards(_Model):
@@ -210,6 +216,7 @@ class BaseJob(_Model):
     output: Output = Output()
     shards: Shards = Shards()
     limits: Limits = Limits()
+    expectations: Annotated[ExpectationSettings | None, BeforeValidator(_unless_off)] = None
     engine: EngineSettings = EngineSettings()
     estimate: EstimateSettings = EstimateSettings()
 

@@ -149,7 +149,7 @@ def build(
         damaged = list(file_damage(output, planned.parent))
         listener.finished()
         if not damaged:
-            point_to_latest(output, planned.parent, request.limits)
+            point_to_latest(output, planned.parent, request)
             return Result(
                 manifest=planned.parent,
                 unchanged=True,

@@ -433,6 +433,8 @@ def _scatter(
             column = pa.array(values, item.type)
         replaced = table.schema.get_field_index(item.name)
         if replaced >= 0:  # the graph has checked that the step may
+            old = table.column(replaced)
+            column = pc.if_else(alive, column, old)  # dead rows keep what they had
             table = table.set_column(replaced, pa.field(item.name, item.type), column)
         else:
             table = table.append_column(pa.field(item.name, item.type), column)

@@ -2,13 +2,14 @@
 
     (pick) -> duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode
     -> cast -> synthesize -> listen -> (transcribe) -> (rate) -> (compare) -> pace
-    -> (augment) -> measure -> kmeans -> units -> gather -> select
+    -> (augment) -> measure -> kmeans -> units -> measure_units -> (norms) -> gather
+    -> measure_pairs -> select
 
-Where no answers are spoken (an evaluation set), ``respond`` gives none, and there are no units
-unless the user's turns get them.
+Where no answers are spoken (an evaluation set), ``respond`` gives none, there are no pairs to
+measure, and no units unless the user's turns get them.
 
-Fit steps are ``duplicates``, ``pace`` and ``kmeans``; shards are assembled from what select
-accepts.
+Fit steps are ``duplicates``, ``pace``, ``kmeans`` and, where a gate asks for outliers, ``norms``;
+shards are assembled from what select accepts.
 """
 
 from dataclasses import dataclass
@@ -29,15 +30,18 @@ from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
 from transforms.finish import Finish
+from transforms.gate import Gate
 from transforms.import_units import NoUnits
 from transforms.kmeans import FitKmeans
 from transforms.measure import Measured
+from transforms.measure_pairs import MeasurePairs
+from transforms.measure_units import MeasureUnits
 from transforms.no_answers import NoAnswers
 from transforms.pace import FitPace
 from transforms.pick import Pick
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
-from transforms.select import GATHER, Gate, Select
+from transforms.select import GATHER, norms_for, selecting
 from transforms.split import EVAL, TRAIN, Split
 from transforms.step import Node, Resources
 from transforms.synthesize import Synthesize
@@ -80,7 +84,13 @@ class Recipe:
 def instruct_s2s(recipe: Recipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a bank or a gate that cannot work."""
     check_bank(recipe.bank, recipe.eval_fraction, SPEAKING if recipe.answers else SPEAKING[:1])
-    check_gates(recipe.gates, recipe.checks)
+    check_gates(
+        recipe.gates,
+        recipe.checks,
+        voices={voice.id for voice in recipe.bank.voices},
+        unit_roles=[role for role in recipe.unit_roles if recipe.answers or role == "user"],
+        pairs=recipe.answers,
+    )
     return Pipeline(
         NAME,
         (
@@ -103,8 +113,11 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
             *((recipe.augment,) if recipe.augment is not None else ()),
             Measured(),
             *units(recipe),
+            MeasureUnits(),
+            *norms_for(recipe.gates, recipe.seed),
             GATHER,
-            Select(gates=recipe.gates, min_pairs=recipe.min_pairs, answers=recipe.answers),
+            *((MeasurePairs(),) if recipe.answers else ()),
+            selecting(recipe.gates, recipe.min_pairs, answers=recipe.answers),
         ),
     )
 

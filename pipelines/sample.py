@@ -38,7 +38,6 @@ TURN_COLUMNS = (
     "words",
     "augmentation",
     "heard_text",
-    "measures",
     "codes",
     "durations",
     "num_frames",
@@ -175,6 +174,7 @@ def samples(
         "turns",
         "kept_turns",
         "dropped",
+        "utterances",
     ]
     spans = _spans(tables[UTTERANCES].column("id").to_pylist())
     table = tables[UTTERANCES]
@@ -187,6 +187,9 @@ def samples(
         turns = [
             turn for turn in utterances.slice(start, length).to_pylist() if turn["turn"] in kept
         ]
+        measured = {item["turn"]: item["measures"] for item in row["utterances"]}
+        for turn in turns:  # as gathered: those of the pair are among them
+            turn["measures"] = measured[turn["turn"]]
         record = _record(row, turns, unit_set, lineage)
         units = row.get("kept_units") or []
         for shown in record["turns"]:

@@ -39,14 +39,16 @@ from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRe
 from transforms.backends.silero import Silero
 from transforms.checks import Checks
 from transforms.dedup import FindDuplicates
+from transforms.gate import Gate
 from transforms.kmeans import FitKmeans
 from transforms.step import BatchFn, Explode, Fit, Step
 from transforms.synthesize import Synthesize
 from transforms.voices import VoiceBank, load_bank
 
 FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
-MAIN = {type(node).__name__ for node in pipeline().nodes}
-MAPS = [node.name for node in pipeline().nodes if isinstance(node, Step | Explode)]
+PIPELINE = pipeline(gates=(Gate(measure="pitch_median_hz", outlier_mad=0.5, tolerance=1.0),))
+MAIN = {type(node).__name__ for node in PIPELINE.nodes}
+MAPS = [node.name for node in PIPELINE.nodes if isinstance(node, Step | Explode)]
 REAL = ["listen-real", "transcribe-real", "compare-real"]
 ASKING = ["rewrite-chat", "respond-chat", "synthesize-endpoint"]
 BY_CLASS = {
@@ -56,7 +58,7 @@ BY_CLASS = {
     if isinstance(node, Step | Explode) and type(node).__name__ not in MAIN
 }
 HEARD = dict(BY_CLASS.values())  # each transform of the pipelines of audio once
-FITS = [node.name for node in pipeline().nodes if isinstance(node, Fit)]
+FITS = [node.name for node in PIPELINE.nodes if isinstance(node, Fit)]
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Case:
 
 @cache
 def main_cases() -> dict[str, Case]:
-    nodes = pipeline(min_pairs=1)
+    nodes = PIPELINE
     inputs, artifacts = inputs_of(nodes, planned_table(corpus()))
     return {node.name: Case(node.name, node, inputs[node.name], artifacts) for node in nodes.nodes}
 
