@@ -47,8 +47,7 @@ EXAMPLES = """examples:
   voxmill build examples/retokenize.yaml --input corpus --output corpus2
   voxmill build examples/check.yaml --input tars/ --output checked
 
-exit codes: 0 done; 1 a gate or a verification failed, `diff` found drift, or a license is
-unknown; 2 usage, settings, source or store;
+exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
 3 more rows failed than `limits` allows; 130 interrupted, run again to resume
 """
 
