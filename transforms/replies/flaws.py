@@ -47,7 +47,7 @@ _FUNCTION_WORDS_DE = frozenset(
     "von vor war was weil wenn werden wie wir wird zu zum zur".split()
 )
 MIN_WORDS = 10  # below them a text is too short to tell its language by
-MINFUNCTION_WORDS = 0.12
+MIN_FUNCTION_WORDS = 0.12
 MIN_HAN = 0.5
 LEAK_WORDS = 9  # in a row, shared with the rules of the prompt
 LOOP_GRAM, LOOPS, LOOP_SHARE = 5, 3, 0.3  # words, times, of all words
@@ -105,7 +105,7 @@ def other_language(text: str, lang: str) -> str:
         return f"{latin} of {len(letters)} letters are Latin"
     said = re.findall(r"[a-zäöüß']+", text.lower())
     known = sum(word in common for word in said)
-    if len(said) >= MIN_WORDS and known < MINFUNCTION_WORDS * len(said):
+    if len(said) >= MIN_WORDS and known < MIN_FUNCTION_WORDS * len(said):
         return f"{known} of {len(said)} words are common {name} ones"
     return ""
 
