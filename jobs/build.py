@@ -7,11 +7,13 @@ from typing import Any
 
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
+from jobs.croissant import croissant
 from jobs.doctor import quick, quick_speech
 from jobs.engines import check_engine, num_workers, start_engine
 from jobs.estimate import FILE as ESTIMATE
 from jobs.estimate import Guess, estimate, with_truth
 from jobs.jobfile import load_overridden
+from jobs.license import granted_of
 from jobs.metrics import LOOPBACK, serving
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
@@ -33,6 +35,7 @@ from schemas.store import Store, open_store
 from transforms.synthesize import Synthesize
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
+CROISSANT = "croissant.json"
 
 
 def build_job(
@@ -98,7 +101,7 @@ def build_job(
         if (
             not result.unchanged
             or moved
-            or any(store.size(name) is None for name in (RUN, CARD, REPORT))
+            or any(store.size(name) is None for name in (RUN, CARD, CROISSANT, REPORT))
         ):
             view.stage("report", 1)
             facts = host_facts(started, telemetry)
@@ -144,5 +147,7 @@ def _describe(
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))
     if current_version(store) in (None, result.manifest["version"]):  # the card is for readers
-        store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
+        granted = granted_of(result.manifest, corpus)
+        store.put(CARD, render_card(store, result.manifest, corpus, granted).encode("utf-8"))
+        store.put(CROISSANT, pretty_json(croissant(result.manifest, corpus, granted)))
     store.put(RUN, pretty_json(run))

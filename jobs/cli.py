@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export, ..."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from jobs.cli_people import add_people_commands
 from jobs.storage import corpus_address, store_address
 from jobs.summary import (
     EXIT_FAILED_ROWS,
@@ -36,6 +37,9 @@ EXAMPLES = """examples:
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
   voxmill doctor JOB.yaml
   voxmill inspect corpus
+  voxmill report s3://bucket/corpus --output report.html
+  voxmill diff corpus@v000001 corpus@v000002
+  voxmill card corpus --for-publication
   voxmill verify corpus
   voxmill clean corpus --dry-run
   voxmill replay corpus KEY
@@ -43,7 +47,8 @@ EXAMPLES = """examples:
   voxmill build examples/retokenize.yaml --input corpus --output corpus2
   voxmill build examples/check.yaml --input tars/ --output checked
 
-exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
+exit codes: 0 done; 1 a gate or a verification failed, `diff` found drift, or a license is
+unknown; 2 usage, settings, source or store;
 3 more rows failed than `limits` allows; 130 interrupted, run again to resume
 """
 
@@ -158,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--save-to", type=Path, metavar="DIR", help="write its files there")
     inspect.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     inspect.set_defaults(command=_inspect)
+
+    add_people_commands(commands, _corpus_options)
 
     clean = commands.add_parser("clean", help="remove what no snapshot names and no build needs")
     clean.add_argument("uri", help="the corpus")
