@@ -189,8 +189,7 @@ def _units(manifest: Manifest, stats: Corpus) -> list[str]:
         collapse = "a run of equal units is one, `durations` [T] holds its frames"
         lines = [
             f"- roles: {', '.join(item.roles)}; audio at {item.sample_rate_hz} Hz",
-            f"- frames(n samples) = (n - {item.window_samples}) // {item.hop_samples} + 1, "
-            f"{item.frame_rate_hz:g} per second",
+            f"- frames(n samples) = {item.frames_words()}, {item.frame_rate_hz:g} per second",
             f"- codes [{item.num_codebooks}, T], each from 0 to {item.codebook_size - 1}",
             f"- {collapse if item.collapse == 'run_length' else 'one unit per frame'}",
             f"- model `{item.model}`, sha256 `{item.model_sha256}`; centroids, sha256 "
