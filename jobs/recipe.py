@@ -13,9 +13,11 @@ from jobs.similarity_recipe import try_similarity, with_similarity, without_plac
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
+from jobs.unit_recipe import told_units, without_places
 from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
+from pipelines.unit_nodes import UnitPlan
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
@@ -43,8 +45,12 @@ def pipeline_of(
     bank: VoiceBank,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
+    units: UnitPlan | None = None,
 ) -> Pipeline:
-    """The pipeline of a job. Raises SettingsError or BackendError, with the cure."""
+    """The pipeline of a job. Raises SettingsError or BackendError, with the cure.
+
+    ``units`` are those of jobs/unit_recipe.py; None for MFCC.
+    """
     check_voices(bank, backends)
     return instruct_s2s(
         Recipe(
@@ -63,9 +69,10 @@ def pipeline_of(
             backends=backends,
             checks=checks_of(job.checks, job.synthesize),
             augment=augment_of(job.augment, job.seed),
-            clusters=job.units.clusters,
-            max_frames=job.units.max_frames,
+            clusters=job.units.num_clusters,
+            max_frames=job.units.num_frames,
             unit_roles=job.units.roles,
+            units=units,
             gates=tuple(Gate(**gate.model_dump()) for gate in job.gates),
             min_pairs=job.min_pairs,
         )
@@ -122,6 +129,8 @@ def request_of(
     bank = load_bank(folder / job.voices.bank)
     told = with_similarity(with_prompts(job, folder), folder)
     try_similarity(told)
+    units = told_units(job.units, folder, job.seed)
+    told = told.model_copy(update={"units": units.settings})
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
     if job.output.work is not None:
@@ -135,7 +144,7 @@ def request_of(
         options=store_address(job.source.path, job.source.store).options,
     )
     return Request(
-        pipeline=pipeline_of(told, bank, backends, keys),
+        pipeline=pipeline_of(told, bank, backends, keys, units.plan),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
@@ -151,6 +160,7 @@ def request_of(
 
 def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
+    job = job.model_copy(update={"units": without_places(job.units)})
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "store"):
         settings["source"].pop(name)
@@ -166,7 +176,7 @@ def pipeline_from(settings: dict[str, Any]) -> Pipeline:
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_pipeline(job, settings)
     assert isinstance(job, JobSettings)
-    return pipeline_of(job, bank)
+    return pipeline_of(job, bank, units=told_units(job.units, Path(), job.seed).plan)
 
 
 def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:

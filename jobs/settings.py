@@ -6,10 +6,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
+from jobs.unit_settings import Role, Units
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
-Role = Literal["user", "assistant"]
 
 
 def _unless_off(value: object) -> object:
@@ -133,14 +133,6 @@ class Splits(_Model):
     """Which share of the rows is kept for evaluation."""
 
     eval_fraction: Fraction = 0.05
-
-
-class Units(_Model):
-    """MFCC + k-means. ``max_frames`` bounds the sample that centroids are fitted on."""
-
-    clusters: Annotated[int, Field(ge=2, le=65536)] = 100
-    max_frames: Annotated[int, Field(ge=1000, le=1_000_000)] = 100_000
-    roles: tuple[Role, ...] = ("assistant",)
 
 
 class Gate(_Model):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
 from pipelines.retokenize import check_new_set
+from pipelines.unit_nodes import UnitPlan, mfcc_nodes, unit_nodes, unit_step
 from schemas.unitset import UnitSet
 from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.conform import Conform, Ship
@@ -17,7 +18,6 @@ from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode_heard import ExplodeHeard
 from transforms.import_units import ImportUnits, NoUnits
 from transforms.keep_split import KeepSplit
-from transforms.kmeans import FitKmeans
 from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.pace import FitPace
@@ -25,7 +25,6 @@ from transforms.select import GATHER, Gate, Select
 from transforms.split import Split
 from transforms.step import Node
 from transforms.take_heard import TakeHeard
-from transforms.units import MfccUnits
 
 NAME = "check"
 
@@ -49,6 +48,7 @@ class CheckRecipe:
     gates: tuple[Gate, ...]
     min_pairs: int
     checks: Checks = NO_CHECKS
+    units: UnitPlan | None = None  # in the place of MFCC
 
 
 def check(recipe: CheckRecipe) -> Pipeline:
@@ -83,14 +83,11 @@ def check(recipe: CheckRecipe) -> Pipeline:
 
 
 def _units(recipe: CheckRecipe) -> tuple[Node, ...]:
-    if recipe.clusters is None:
+    if recipe.units is not None:
+        units = unit_nodes(recipe.units)
+    elif recipe.clusters is not None:
+        units = mfcc_nodes(recipe.seed, recipe.clusters, recipe.max_frames, recipe.unit_roles)
+    else:
         return (NoUnits(),)
-    units = MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters)
-    check_new_set(units.unit_set("").name, recipe.kept)
-    fit = FitKmeans(
-        seed=recipe.seed,
-        num_clusters=recipe.clusters,
-        max_frames=recipe.max_frames,
-        roles=recipe.unit_roles,
-    )
-    return (fit, units)
+    check_new_set(unit_step(units).unit_set("").name, recipe.kept)
+    return units

@@ -10,6 +10,7 @@ accepts.
 from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
+from pipelines.unit_nodes import UnitPlan, mfcc_nodes, unit_nodes
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
@@ -21,7 +22,6 @@ from transforms.check_speakable import CheckSpeakable
 from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
-from transforms.kmeans import FitKmeans
 from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.pace import FitPace
@@ -31,7 +31,6 @@ from transforms.select import GATHER, Gate, Select
 from transforms.split import EVAL, TRAIN, Split
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
-from transforms.units import MfccUnits
 from transforms.voices import VoiceBank, candidates
 
 NAME = "instruct_s2s"
@@ -56,6 +55,7 @@ class Recipe:
     min_pairs: int
     checks: Checks = NO_CHECKS
     augment: Augment | None = None
+    units: UnitPlan | None = None  # None: MFCC, by clusters, max_frames and unit_roles
 
 
 def instruct_s2s(recipe: Recipe) -> Pipeline:
@@ -79,13 +79,11 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
             FitPace(seed=recipe.seed),
             *((recipe.augment,) if recipe.augment is not None else ()),
             Measured(),
-            FitKmeans(
-                seed=recipe.seed,
-                num_clusters=recipe.clusters,
-                max_frames=recipe.max_frames,
-                roles=recipe.unit_roles,
+            *(
+                unit_nodes(recipe.units)
+                if recipe.units is not None
+                else mfcc_nodes(recipe.seed, recipe.clusters, recipe.max_frames, recipe.unit_roles)
             ),
-            MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters),
             GATHER,
             Select(gates=recipe.gates, min_pairs=recipe.min_pairs),
         ),

@@ -191,7 +191,10 @@ def samples(
         for shown in record["turns"]:
             for item in units:
                 if item["turn"] == shown["turn"]:
-                    sizes = {"frames": item["num_frames"], "units": len(item["codes"]) // books[item["set"]]}
+                    sizes = {
+                        "frames": item["num_frames"],
+                        "units": len(item["codes"]) // books[item["set"]],
+                    }
                     shown.setdefault("units", {})[item["set"]] = sizes
         before = row.get("record")
         if before is not None:

@@ -34,7 +34,9 @@ SINGLE_UNIT: Final = 2.0**-24
 class Assigner:
     """Centroids [K, D], ready to be compared with frames on ``device``."""
 
-    def __init__(self, centroids_KD: Floats, device: str = "cpu", *, rough: bool | None = None):
+    def __init__(
+        self, centroids_KD: Floats, device: str = "cpu", *, rough: bool | None = None
+    ) -> None:
         """``rough``: whether a bfloat16 pass comes first; None: where the processor is good at it.
 
         It changes the time and never the result.
@@ -108,9 +110,7 @@ class Assigner:
             )
         return self._room[name][: len(like_TD)]
 
-    def _single(
-        self, frames_TD: "Tensor", centered_TD: "Tensor", lengths_T: "Tensor"
-    ) -> "Tensor":
+    def _single(self, frames_TD: "Tensor", centered_TD: "Tensor", lengths_T: "Tensor") -> "Tensor":
         """By float32, and by float64 where that cannot tell."""
         import torch
 
