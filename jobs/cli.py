@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, units."""
 
 import argparse
 import json
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from jobs.storage import corpus_address, store_address
 from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
+from jobs.units_command import add_units_command
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import DamageError, SettingsError, VoxmillError
 from schemas.snapshot import Manifest, chosen_snapshot, current_version
@@ -150,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--save-to", type=Path, metavar="DIR", help="write both versions there")
     replay.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     replay.set_defaults(command=_replay)
+    add_units_command(commands)
     return parser
 
 

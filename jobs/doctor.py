@@ -13,6 +13,7 @@ from typing import Any, Literal
 from jobs.chat_recipe import backend_of, chats_of, missing_key, models_of, read_keys, with_prompts
 from jobs.chat_settings import ModelSettings
 from jobs.doctor_models import Asked, try_endpoint, try_model
+from jobs.doctor_units import try_units
 from jobs.jobfile import load_overridden
 from jobs.recipe import BACKENDS, check_voices, pipeline_of, request_of
 from jobs.recipe_heard import source_place
@@ -26,6 +27,7 @@ from jobs.similarity_recipe import (
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
+from jobs.unit_settings import Units
 from pipelines.probe import check_conditional_puts
 from schemas.errors import VoxmillError
 from schemas.store import open_store
@@ -58,18 +60,19 @@ def doctor(
     job = load_overridden(path, changes, source=source, output=output)
     findings = [Finding("job file", "ok", str(path))]
     if not isinstance(job, JobSettings):
-        return [*findings, _heard(job, path.parent), _store(job)]
+        return [*findings, _heard(job, path.parent), *_units(job, path.parent), _store(job)]
     bank: VoiceBank | None = None
     job, likeness = _similarity(job, path.parent)
     try:
         bank = load_bank(path.parent / job.voices.bank)
         job = with_prompts(job, path.parent)
-        pipeline = pipeline_of(job, bank)
+        pipeline = pipeline_of(job, bank)  # units are looked at on their own
     except VoxmillError as error:
         findings.append(_failed("job", error, "mend what it names in the job file"))
         pipeline = None
     findings += likeness
     findings += _voices(bank) if bank is not None else []
+    findings += _units(job, path.parent)
     findings.append(_source(job, path.parent))
     findings.append(_store(job))
     if pipeline is not None:
@@ -144,6 +147,14 @@ def _voices(bank: VoiceBank) -> list[Finding]:
             bad.append(_failed(f"voice {voice.id}", error, "see the message"))
     good = len(bank.voices) - len(bad)
     return [*bad, Finding("voices", "ok", f"{good} of {len(bank.voices)} can speak here")]
+
+
+def _units(job: BaseJob, folder: Path) -> list[Finding]:
+    """The model behind the units, tried; a job of other pipelines may have none."""
+    units = getattr(job, "units", None)
+    if not isinstance(units, Units):
+        return []
+    return [_finding("units", asked) for asked in try_units(units, folder, job.seed)]
 
 
 def _heard(job: BaseJob, folder: Path) -> Finding:

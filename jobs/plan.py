@@ -17,7 +17,8 @@ def plan_text(
 ) -> tuple[str, dict[str, Any]]:
     """The plan for people, and its figures for programs. Nothing is written anywhere."""
     job = load_overridden(path, changes, source=source, output=output)
-    request = request_of(job, path.parent, limit=limit)
+    absent: list[str] = []
+    request = request_of(job, path.parent, limit=limit, absent=absent)
     seen = preview(request)
     planned = seen.planned
     figures: dict[str, Any] = {
@@ -39,7 +40,8 @@ def plan_text(
     if isinstance(job, JobSettings):
         figures["asks_guess"] = estimate_figures(job, seen.asks)
         asks = estimate_lines(job, seen.asks)
-    return "\n".join([*_graph(seen), *_reuse(seen), *asks, ""]), figures
+    notes = [f"note: {told}" for told in dict.fromkeys(absent)]
+    return "\n".join([*_graph(seen), *_reuse(seen), *asks, *notes, ""]), figures
 
 
 def _graph(seen: Preview) -> list[str]:

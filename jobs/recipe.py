@@ -119,17 +119,23 @@ def request_of(
     refit: bool = False,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
+    absent: list[str] | None = None,
 ) -> Request:
-    """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
+    """The request that a job makes. ``folder`` is the job file's: its paths are relative to it.
+
+    ``absent`` is jobs/unit_recipe.py's: given, models that are not here are told in it.
+    """
     if isinstance(job, RetokenizeJob | CheckJob):
-        return heard_request(job, folder, limit=limit, retry_failed=retry_failed, refit=refit)
+        return heard_request(
+            job, folder, limit=limit, retry_failed=retry_failed, refit=refit, absent=absent
+        )
     assert isinstance(job, JobSettings)
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
     told = with_similarity(with_prompts(job, folder), folder)
     try_similarity(told)
-    units = told_units(job.units, folder, job.seed)
+    units = told_units(job.units, folder, job.seed, absent)
     told = told.model_copy(update={"units": units.settings})
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")

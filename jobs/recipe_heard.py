@@ -32,6 +32,7 @@ def heard_request(
     limit: int | None = None,
     retry_failed: bool = False,
     refit: bool = False,
+    absent: list[str] | None = None,
 ) -> Request:
     """The request that a job makes. Raises SettingsError, DamageError, ConflictError."""
     if job.output.uri is None:
@@ -52,11 +53,11 @@ def heard_request(
         corpus = chosen_snapshot(there, job.source.version)
     source = _source(job, place, folder, corpus)
     if job.units is not None:
-        told = told_units(job.units, folder, job.seed).settings
+        told = told_units(job.units, folder, job.seed, absent).settings
         job = job.model_copy(update={"units": told})
     settings = heard_settings(job, corpus)
     return Request(
-        pipeline=heard_pipeline(job, settings, folder),
+        pipeline=heard_pipeline(job, settings, folder, absent),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
@@ -71,14 +72,18 @@ def heard_request(
 
 
 def heard_pipeline(
-    job: RetokenizeJob | CheckJob, settings: dict[str, Any], folder: Path = Path()
+    job: RetokenizeJob | CheckJob,
+    settings: dict[str, Any],
+    folder: Path = Path(),
+    absent: list[str] | None = None,
 ) -> Pipeline:
     """The pipeline. ``settings`` are those of the manifest, which know the source's unit sets.
 
     ``folder`` is what paths of models are relative to.
     """
     kept = tuple(UnitSet.from_json(value) for value in settings["kept_sets"])
-    units = None if job.units is None else told_units(job.units, folder, job.seed).plan
+    told = None if job.units is None else told_units(job.units, folder, job.seed, absent)
+    units = None if told is None else told.plan
     if isinstance(job, RetokenizeJob):
         return retokenize(
             RetokenizeRecipe(

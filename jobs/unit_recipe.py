@@ -14,7 +14,7 @@ from transforms.backends.units.codec import codec_from
 from transforms.backends.units.hubert import HubertFeatures, hubert_from
 from transforms.backends.units.program import program_from
 from transforms.backends.units.protocol import CodeModel, Described
-from transforms.backends.units.s3 import s3_from
+from transforms.backends.units.s3 import S3Tokens, s3_from
 from transforms.cluster_units import ClusterUnits
 from transforms.clustering.files import check_shape, read_centroids
 from transforms.codec_units import CodecUnits
@@ -37,12 +37,23 @@ class ToldUnits:
     plan: UnitPlan | None  # None: MFCC
 
 
-def told_units(units: Units, folder: Path, seed: int) -> ToldUnits:
+def told_units(units: Units, folder: Path, seed: int, absent: list[str] | None = None) -> ToldUnits:
     """Read what the job names. ``folder`` is the job file's.
 
     Raises SettingsError or BackendError, with the cure, for a model or centroids that are not
-    there, or do not fit each other.
+    there, or do not fit each other. With ``absent``, a list, what is not there is told in it, and
+    stood in for: for a plan, which may be made where no model is.
     """
+    try:
+        return _told(units, folder, seed)
+    except BackendError as error:
+        if absent is None:
+            raise
+        absent.append(f"{error}; fingerprints of kmeans and units are not those of a build")
+        return ToldUnits(settings=units, plan=_stand_in(units, seed))
+
+
+def _told(units: Units, folder: Path, seed: int) -> ToldUnits:
     if units.backend == "mfcc":
         return ToldUnits(settings=units, plan=None)
     if units.backend == "own":
@@ -218,6 +229,34 @@ def _own(units: Units) -> OwnUnits:
         roles=units.roles,
         slack_frames=2 if units.slack_frames is None else units.slack_frames,
         audio_rate_hz=rate,
+    )
+
+
+def _stand_in(units: Units, seed: int) -> UnitPlan:
+    """Nodes of the right names and edges, for a model that is not here."""
+    if units.backend == "hubert":
+        clusters = units.clusters or 2
+        given = None if units.centroids is None else CentroidFile(path="", sha256="")
+        told = units.model_copy(update={"clusters": clusters})
+        return _clustered(told, _unseen(units), given, seed)
+    codec = S3Tokens(path="", graph_sha256="", frame_rate_hz=25, codebook_size=6561)
+    return UnitPlan(step=_codec(units, codec))
+
+
+def _unseen(units: Units) -> HubertFeatures:
+    """HuBERT base's shape."""
+    return HubertFeatures(
+        folder="",
+        weights_sha256="",
+        config_sha256="",
+        architecture="hubert",
+        layer=units.layer or 1,
+        dimensions=768,
+        sample_rate_hz=16000,
+        window_samples=400,
+        hop_samples=320,
+        normalize=False,
+        device=units.device or "cpu",
     )
 
 
