@@ -1,6 +1,7 @@
 """Tries a job's units: the files, what they say of themselves, and one clip through the model."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,8 @@ def try_plan(plan: UnitPlan) -> str:
     Centroids that are yet to be fitted are stood in for by random ones.
     """
     step = plan.step
+    if isinstance(step, ClusterUnits):  # the clip is no speech, and the centroids may be drawn
+        step = replace(step, units_per_s=None)
     if not isinstance(step, ClusterUnits | CodecUnits):
         return "the speech backend's own tokens: tried when it speaks"
     flac = encode_flac(_clip(step.audio_rate_hz), step.audio_rate_hz)

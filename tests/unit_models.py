@@ -1,7 +1,11 @@
 """Tiny models of units with random weights, saved as their users would have them on disk."""
 
+import atexit
 import json
+import shutil
+import tempfile
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,15 @@ from transformers import (
     WavLMConfig,
     WavLMModel,
 )
+
+from pipelines.unit_nodes import UnitPlan
+from transforms.backends.units.hubert import HubertFeatures, hubert_from
+from transforms.backends.units.program import program_from
+from transforms.backends.units.protocol import Described
+from transforms.cluster_units import ClusterUnits
+from transforms.codec_units import CodecUnits
+from transforms.fit_centroids import FitCentroids
+from transforms.own_units import OwnUnits
 
 CONVOLUTIONS: dict[str, Any] = {
     "conv_dim": [12, 12, 12],
@@ -51,6 +64,44 @@ def write_hubert(folder: Path, kind: str = "hubert", seed: int = 0, **changes: A
     told = {"do_normalize": normalize, "sampling_rate": rate, "feature_size": 1}
     (folder / "preprocessor_config.json").write_text(json.dumps(told))
     return folder
+
+
+@cache
+def models() -> Path:
+    """A folder for models that many tests read, gone when the process ends."""
+    place = Path(tempfile.mkdtemp(prefix="voxmill-units-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
+@cache
+def hubert_spec(kind: str = "hubert") -> HubertFeatures:
+    """Layer 2 of a tiny model."""
+    return hubert_from(write_hubert(models() / kind, kind), 2)
+
+
+def hubert_plan(**changes: Any) -> UnitPlan:
+    """Six units of the tiny HuBERT, fitted on 400 frames."""
+    spec, roles = hubert_spec(), ("assistant",)
+    fit = FitCentroids(model=spec, seed=7, num_clusters=6, max_frames=400, roles=roles)
+    step = ClusterUnits(model=spec, set_name="hubert6", num_clusters=6, roles=roles, **changes)
+    return UnitPlan(step=step, fit=fit)
+
+
+@cache
+def codec_step() -> CodecUnits:
+    """Two codebooks of the ONNX toy."""
+    made = program_from(write_program(models() / "toy"))
+    return CodecUnits(model=made, set_name="toy2", roles=("assistant",))
+
+
+def own_step() -> OwnUnits:
+    """Tokens of a speech model at 25 per second."""
+    told = Described(
+        model="voice", model_sha256="v", sample_rate_hz=16000, hop_samples=640, grid="ceil",
+        codebook_size=5,
+    )  # fmt: skip
+    return OwnUnits(set_name="own25", told=told, roles=("assistant",), slack_frames=2)
 
 
 def write_mimi(folder: Path) -> Path:

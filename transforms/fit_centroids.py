@@ -1,5 +1,6 @@
 """Centroids of a model's features: given in a file, or fitted on a sample of the corpus."""
 
+import atexit
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,6 +202,8 @@ _HELD = _Held()
 def _opened(model: FeatureModel) -> Extract:
     if _HELD.extract is None or _HELD.model != model:
         _HELD.stack.close()
+        atexit.unregister(_HELD.stack.close)
+        atexit.register(_HELD.stack.close)
         _HELD.extract = _HELD.stack.enter_context(model.open())
         _HELD.model = model
     return _HELD.extract

@@ -268,9 +268,8 @@ class _Runner:
             parts = self._run([pieces[n] for n in places])
             for place, part in zip(places, parts, strict=True):
                 found[place] = part
-        ends = np.cumsum([len(_chunks(wave)) for wave in waves]).tolist()
-        starts = [0, *ends[:-1]]
-        return [np.concatenate(found[a:b]) for a, b in zip(starts, ends, strict=True)]
+        rest = iter(found)
+        return [np.concatenate([next(rest) for _ in _chunks(wave)]) for wave in waves]
 
     def _prepared(self, wave: Wave) -> Wave:
         if not self._spec.normalize or not len(wave):
