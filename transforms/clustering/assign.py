@@ -13,6 +13,7 @@ is the nearest; subtracting the centroids' mean from both changes no order and m
 Legend of shape suffixes: T frames, D dimensions, K centroids, N pairs of frame and centroid.
 """
 
+import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -59,7 +60,7 @@ class Assigner:
         lost = centered - centered.bfloat16().double()
         self._lost = float(lost.norm(dim=1).max()) if len(wide) else 0.0
         self._largest_bias = float(self._biases_K.max()) if len(wide) else 0.0
-        self._room: dict[str, Tensor] = {}  # results of one block, not allocated for each anew
+        self._rooms = threading.local()  # results of one block, not allocated for each anew
 
     def nearest(self, frames_TD: npt.NDArray[np.float32] | npt.NDArray[np.float16]) -> "Ids":
         """The index [T] of the nearest centroid; the lowest index where two are equal."""
@@ -104,11 +105,12 @@ class Assigner:
         """Room for one block [T, width], of float32 unless told; what stood there is lost."""
         import torch
 
-        if name not in self._room:
-            self._room[name] = torch.empty(
-                (BLOCK, width), dtype=dtype or torch.float32, device=self._device
-            )
-        return self._room[name][: len(like_TD)]
+        room: Tensor | None = getattr(self._rooms, name, None)
+        if room is None:
+            kind = dtype or torch.float32
+            room = torch.empty((BLOCK, width), dtype=kind, device=self._device)
+            setattr(self._rooms, name, room)
+        return room[: len(like_TD)]
 
     def _single(self, frames_TD: "Tensor", centered_TD: "Tensor", lengths_T: "Tensor") -> "Tensor":
         """By float32, and by float64 where that cannot tell."""
