@@ -72,6 +72,7 @@ INERT: Final[dict[tuple[str, str], type]] = {
     ("numpy.random._pickle", "__bit_generator_ctor"): Inert,
     ("numpy.random", "__RandomState_ctor"): Inert,
     ("numpy.random._mt19937", "MT19937"): Inert,
+    ("_codecs", "encode"): Inert,  # bytes, in protocol 2
 }
 
 

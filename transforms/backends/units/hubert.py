@@ -69,6 +69,7 @@ class HubertFeatures:
     normalize: bool
     device: str = "cpu"
     dtype: str = "float32"
+    padded: bool = False  # whether utterances of about one length run together
 
     WHO: ClassVar[str] = "units.model"
 
@@ -101,6 +102,7 @@ class HubertFeatures:
             "chunk_samples": CHUNK_SAMPLES,
             "device": self.device.partition(":")[0],
             "dtype": self.dtype,
+            "padded": self.padded,
             **versions("torch", "transformers", "numpy", "cpu"),
         }
 
@@ -165,6 +167,7 @@ def hubert_from(
         normalize=bool(before.get("do_normalize", True)) if normalize is None else normalize,
         device=device,
         dtype=dtype,
+        padded=device != "cpu",
     )
 
 
@@ -253,7 +256,7 @@ class _Runner:
     def __init__(self, spec: HubertFeatures, model: Any) -> None:  # noqa: ANN401 - torch.nn.Module
         self._spec, self._model = spec, model
         self._first = model.feature_extractor.conv_layers[0]
-        self._masked = spec.device != "cpu"
+        self._masked = spec.padded
         if self._masked and model.config.feat_extract_norm == "group":
             self._first.layer_norm = _masked_norm(self._first.layer_norm)
 
