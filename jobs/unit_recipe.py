@@ -10,6 +10,7 @@ from jobs.unit_settings import Units
 from pipelines.unit_nodes import UnitPlan
 from schemas.errors import BackendError, SettingsError
 from schemas.unitset import EXTRACTED
+from schemas.utterance import OWN_UNITS
 from transforms.backends.units.codec import codec_from
 from transforms.backends.units.hubert import HubertFeatures, hubert_from
 from transforms.backends.units.program import program_from
@@ -21,6 +22,7 @@ from transforms.codec_units import CodecUnits
 from transforms.fit_centroids import CentroidFile, FitCentroids
 from transforms.own_units import OwnUnits
 from transforms.step import Resources
+from transforms.synthesize import Synthesize
 
 PLACE_ENV: Final = "VOXMILL_UNITS_MODEL"  # for replay: a manifest holds checksums and no path
 AUDIO_RATE_HZ: Final = 16000
@@ -57,6 +59,11 @@ def _told(units: Units, folder: Path, seed: int) -> ToldUnits:
     if units.backend == "mfcc":
         return ToldUnits(settings=units, plan=None)
     if units.backend == "own":
+        if not set(OWN_UNITS.names) <= set(Synthesize.writes.names):
+            raise SettingsError(
+                "units.backend own: no speech backend here gives its own tokens, so none can be "
+                "kept; extract units from the audio with backend hubert, codec or s3"
+            )
         return ToldUnits(settings=units, plan=UnitPlan(step=_own(units)))
     model = _model(units, _place(units, folder))
     sha256 = model.described.model_sha256

@@ -144,9 +144,13 @@ def write_encodec(folder: Path) -> Path:
         target_bandwidths=[0.9, 1.8],
     )
     model = EncodecModel(config).eval()
+    with torch.no_grad():  # codes around what the encoder gives, so that they differ
+        frames = model.encoder(0.1 * torch.randn(1, 1, 64 * 320))[0].T
+    spread = frames.std()
     for name, buffer in model.named_buffers():
         if name.endswith("embed"):
-            buffer.normal_(0, 0.02)
+            first = name.startswith("quantizer.layers.0.")
+            buffer.copy_(frames if first else torch.randn(64, 8) * spread)
     model.save_pretrained(folder)
     return folder
 

@@ -234,7 +234,7 @@ def test_a_weight_that_transformers_would_draw_at_random_is_an_error(tmp_path: P
 def test_weights_that_were_exchanged_are_not_opened(tmp_path: Path) -> None:
     spec = hubert_from(write_hubert(tmp_path / "m", seed=1), 2)
     write_hubert(tmp_path / "m", seed=2)
-    with pytest.raises(BackendError, match="the weights in .* have the sha256"):
+    with pytest.raises(BackendError, match=r"the weights in .* have the sha256"):
         features(spec, waves(5000))
 
 
@@ -341,7 +341,8 @@ def test_codes_keep_their_contract_whatever_else_is_in_the_batch(
         collapse="none",
         codebook_size=model.described.codebook_size,
     )
-    given = waves(24000, 1, 9001, 24000, 1920, 1921, 0)
+    shortest = 640 if name == "export" else 1  # it was exported so
+    given = waves(24000, shortest, 9001, 24000, 1920, 1921, 0)
     with model.open() as encode:
         together = encode(given)
         alone = [encode([wave])[0] for wave in given]
@@ -375,8 +376,8 @@ def test_the_codes_are_those_of_the_models_themselves(codecs: dict[str, CodeMode
 def test_codebooks_that_a_codec_lacks_are_refused(codecs: dict[str, CodeModel]) -> None:
     with pytest.raises(SettingsError, match=r"units\.codebooks: 5, but .* has 4"):
         codec_from(models() / "mimi", 5)
+    hubert_spec()
     with pytest.raises(BackendError, match="type 'hubert', wanted one of mimi, encodec"):
-        hubert_spec()
         codec_from(models() / "hubert", None)
 
 
@@ -415,9 +416,9 @@ def test_a_program_that_is_not_what_its_contract_says_is_refused(
 
 def test_a_tokenizer_of_another_rate_is_refused_with_both(tmp_path: Path) -> None:
     path = write_s3(tmp_path / "s3.onnx", group=2)
-    with pytest.raises(BackendError, match=r"gives 100 tokens for 2 s, wanted 50; .*frame_rate_hz"):
-        with s3_from(path, 25, 6561).open():
-            pass
+    said = pytest.raises(BackendError, match=r"gives 100 tokens for 2 s, wanted 50; .*frame_rate")
+    with said, s3_from(path, 25, 6561).open():
+        pass
     with s3_from(path, 50, 4096).open() as encode:
         assert encode(waves(16000))[0].shape == (1, 50)
 

@@ -16,6 +16,7 @@ Legend of shape suffixes: B utterances, N samples, C channels, T frames, D dimen
 """
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -312,7 +313,9 @@ class _Runner:
                 frames = (lengths - conv.kernel_size[0]) // conv.stride[0] + 1
                 self._first.layer_norm.lengths = frames.to(self._spec.device)
             mask_BN = mask_BN.to(self._spec.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), warnings.catch_warnings():
+            # WavLM hands torch a mask and a bias of two types, which torch will not have forever
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             input_BN = input_BN.to(self._spec.device, self._model.dtype)
             hidden_BTD = self._model(input_BN, attention_mask=mask_BN).last_hidden_state
             hidden_BTD = hidden_BTD.float().cpu()
