@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, units."""
+"""The command line: voxmill build, plan, doctor, verify, inspect, replay, export, units."""
 
 import argparse
 import json
@@ -13,10 +13,18 @@ from types import FrameType
 from rich.console import Console
 
 from jobs.storage import corpus_address, store_address
-from jobs.summary import EXIT_GATE, EXIT_OK, EXIT_USAGE, exit_code, json_line, print_summary
+from jobs.summary import (
+    EXIT_FAILED_ROWS,
+    EXIT_GATE,
+    EXIT_OK,
+    EXIT_USAGE,
+    exit_code,
+    json_line,
+    print_summary,
+)
 from jobs.units_command import add_units_command
 from schemas.address import OBJECT_SCHEMES, scheme_of
-from schemas.errors import DamageError, SettingsError, VoxmillError
+from schemas.errors import DamageError, SettingsError, SystemicError, VoxmillError
 from schemas.snapshot import Manifest, chosen_snapshot, current_version
 from schemas.store import Store, explain_local, open_store
 
@@ -32,11 +40,12 @@ EXAMPLES = """examples:
   voxmill verify corpus
   voxmill clean corpus --dry-run
   voxmill replay corpus KEY
+  voxmill export corpus --to huggingface --output exported
   voxmill build examples/retokenize.yaml --input corpus --output corpus2
   voxmill build examples/check.yaml --input tars/ --output checked
 
 exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
-3 more rows failed than limits.max_failed_fraction allows; 130 interrupted, run again to resume
+3 more rows failed than `limits` allows; 130 interrupted, run again to resume
 """
 
 
@@ -50,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
         code = command(options)
         sys.stdout.flush()
         return code
+    except SystemicError as error:
+        sys.stderr.write(f"voxmill: error: {error}\n")
+        return EXIT_FAILED_ROWS
     except VoxmillError as error:
         sys.stderr.write(f"voxmill: error: {error}\n")
         return EXIT_USAGE
@@ -97,6 +109,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument(
         "--refit", action="store_true", help="fit centroids anew, not the parent snapshot's"
+    )
+    build.add_argument(
+        "--metrics-port", type=int, metavar="N", help="answer Prometheus there while it runs"
+    )
+    build.add_argument(
+        "--metrics-address",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="where (default: %(default)s; 0.0.0.0 lets other machines ask)",
     )
     build.add_argument("--quiet", action="store_true", help="no progress")
     build.set_defaults(command=_build)
@@ -151,6 +172,13 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--save-to", type=Path, metavar="DIR", help="write both versions there")
     replay.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     replay.set_defaults(command=_replay)
+
+    export = commands.add_parser("export", help="a snapshot in the form that a library opens")
+    _corpus_options(export)
+    export.add_argument("--to", required=True, metavar="FORMAT", help="see docs/exports.md")
+    export.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    export.add_argument("--json", action="store_true", help="one line of JSON instead of text")
+    export.set_defaults(command=_export)
     add_units_command(commands)
     return parser
 
@@ -205,6 +233,8 @@ def _build(options: argparse.Namespace) -> int:
         retry_failed=options.retry_failed,
         refit=options.refit,
         quiet=options.quiet,
+        metrics_port=options.metrics_port,
+        metrics_address=options.metrics_address,
     )
     assert job.output.uri is not None
     console = Console(stderr=options.json)
@@ -320,6 +350,20 @@ def _replay(options: argparse.Namespace) -> int:
         return EXIT_GATE
     print(json.dumps(report.value) if options.json else report.text)
     return EXIT_OK if report.equal else EXIT_GATE
+
+
+def _export(options: argparse.Namespace) -> int:
+    from jobs.export.formats import export
+
+    place = corpus_address(options.uri, options.store)
+    try:
+        done = export(place, options.to, options.output, version=options.version)
+    except DamageError as error:
+        sys.stderr.write(f"voxmill: error: {error}\n")
+        return EXIT_GATE
+    text = "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in done.items())
+    print(json.dumps(done) if options.json else text)
+    return EXIT_OK
 
 
 def _corpus(options: argparse.Namespace) -> tuple[Store, Manifest]:

@@ -15,8 +15,7 @@ from jobs.chat_settings import ModelSettings
 from jobs.doctor_models import Asked, try_endpoint, try_model
 from jobs.doctor_units import try_units
 from jobs.jobfile import load_overridden
-from jobs.recipe import BACKENDS, check_voices, pipeline_of, request_of
-from jobs.recipe_heard import source_place
+from jobs.recipe import BACKENDS, check_voices, pipeline_of, request_of, source_of
 from jobs.settings import BaseJob, JobSettings
 from jobs.similarity_recipe import (
     settings_of,
@@ -25,7 +24,6 @@ from jobs.similarity_recipe import (
     without_similarity,
 )
 from jobs.sources.read import read_source
-from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
 from jobs.unit_settings import Units
 from pipelines.probe import check_conditional_puts
@@ -168,15 +166,7 @@ def _heard(job: BaseJob, folder: Path) -> Finding:
 
 def _source(job: JobSettings, folder: Path) -> Finding:
     try:
-        settings = SourceSettings(
-            path=source_place(job.source.path, folder),
-            adapter=job.source.adapter,
-            name=job.source.name,
-            license=job.source.license,
-            lang=job.source.lang,
-            options=store_address(job.source.path, job.source.store).options,
-        )
-        rows = list(read_source(settings, 1))
+        rows = list(read_source(source_of(job, folder), 1))
     except VoxmillError as error:
         return _failed("source", error, "give the rows with --input PATH, or mend source.path")
     if not rows:

@@ -1,8 +1,10 @@
 """`voxmill plan`: the DAG, the fingerprints, what would be reused, and a guess of the size."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+from jobs.estimate import Guess, estimate, lines
 from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
 from jobs.settings import JobSettings
@@ -19,7 +21,12 @@ def plan_text(
     job = load_overridden(path, changes, source=source, output=output)
     absent: list[str] = []
     request = request_of(job, path.parent, limit=limit, absent=absent)
-    seen = preview(request)
+    guessed: list[Guess] = []
+    workers = job.engine.workers if job.engine.workers is not None else os.cpu_count() or 1
+    seen = preview(
+        request,
+        lambda planned, store: guessed.append(estimate(planned, store, job, path.parent, workers)),
+    )
     planned = seen.planned
     figures: dict[str, Any] = {
         "build_id": planned.build_id,
@@ -41,7 +48,8 @@ def plan_text(
         figures["asks_guess"] = estimate_figures(job, seen.asks)
         asks = estimate_lines(job, seen.asks)
     notes = [f"note: {told}" for told in dict.fromkeys(absent)]
-    return "\n".join([*_graph(seen), *_reuse(seen), *asks, *notes, ""]), figures
+    figures["estimate"] = guessed[0].value()
+    return "\n".join([*_graph(seen), *_reuse(seen), *asks, *lines(guessed[0]), *notes, ""]), figures
 
 
 def _graph(seen: Preview) -> list[str]:

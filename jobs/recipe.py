@@ -25,6 +25,8 @@ from transforms.backends.espeak import Espeak
 from transforms.backends.flite import Flite
 from transforms.backends.tts import SpeechBackend
 from transforms.dedup import FindDuplicates, Near
+from transforms.no_answers import NoAnswers
+from transforms.pick import Pick
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import Gate
@@ -33,7 +35,7 @@ from transforms.text.speakable import Limits
 from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
-NOT_IN_MANIFEST = {"output", "engine", "limits"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "estimate"}
 HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
     "retokenize": RetokenizeJob,
     "check": CheckJob,
@@ -55,6 +57,7 @@ def pipeline_of(
     return instruct_s2s(
         Recipe(
             seed=job.seed,
+            pick=Pick(**job.pick.model_dump()) if job.pick.keep or job.pick.leave else None,
             duplicates=FindDuplicates(
                 enabled=job.dedup.enabled,
                 scope=job.dedup.scope,
@@ -92,7 +95,9 @@ def _rewrite(job: JobSettings, keys: Keys) -> Rewrite | AskRewrite:
     )
 
 
-def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond:
+def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond | NoAnswers:
+    if job.respond.backend == "none":
+        return NoAnswers()
     if job.respond.backend == "chat":
         return ask_respond(job, keys)
     return Respond(max_chars=job.respond.max_chars.pairs())
@@ -141,14 +146,7 @@ def request_of(
     work = output.below("work")
     if job.output.work is not None:
         work = store_address(job.output.work, job.output.store)
-    source = SourceSettings(
-        path=source_place(job.source.path, folder),
-        adapter=job.source.adapter,
-        name=job.source.name,
-        license=job.source.license,
-        lang=job.source.lang,
-        options=store_address(job.source.path, job.source.store).options,
-    )
+    source = source_of(job, folder)
     return Request(
         pipeline=pipeline_of(told, bank, backends, keys, units.plan),
         rows=lambda: read_source(source, limit),
@@ -157,10 +155,24 @@ def request_of(
         settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=job.splits.eval_fraction,
-        limits=job.limits.model_dump(),
+        limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
         retry_failed=retry_failed,
         refit=refit,
+    )
+
+
+def source_of(job: JobSettings, folder: Path) -> SourceSettings:
+    """Where the rows of a job are. ``folder`` is the job file's."""
+    categories = job.source.categories
+    return SourceSettings(
+        path=source_place(job.source.path, folder),
+        adapter=job.source.adapter,
+        name=job.source.name,
+        license=job.source.license,
+        lang=job.source.lang,
+        categories=None if categories is None else source_place(categories, folder),
+        options=store_address(job.source.path, job.source.store).options,
     )
 
 
@@ -168,7 +180,7 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
     job = job.model_copy(update={"units": without_places(job.units)})
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
-    for name in ("path", "store"):
+    for name in ("path", "categories", "store"):
         settings["source"].pop(name)
     without_place(settings)
     settings["models"] = without_addresses(settings["models"])

@@ -21,7 +21,7 @@ from schemas.unitset import UnitSet
 from transforms.dedup import FindDuplicates
 from transforms.select import Gate
 
-NOT_IN_MANIFEST = {"output", "engine", "limits"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "estimate"}
 BOTH_SPLITS = 0.1  # of a corpus with train and eval: what shards are planned for
 
 
@@ -64,7 +64,7 @@ def heard_request(
         settings=settings,
         target_bytes=round(job.shards.target_mb * 1e6),
         eval_fraction=_eval_share(job, corpus),
-        limits=job.limits.model_dump(),
+        limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
         retry_failed=retry_failed,
         refit=refit,

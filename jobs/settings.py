@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
 from jobs.unit_settings import Role, Units
+from pipelines.health import Care
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -56,7 +57,8 @@ class Source(_Model):
     name: str
     license: str = "unknown"
     lang: str = "auto"
-    store: StoreSettings = StoreSettings()  # of an address
+    categories: str | None = None  # of adapter alpaca_eval: relative to the job file, or an address
+    store: StoreSettings = StoreSettings()  # of both
 
 
 class Output(_Model):
@@ -107,9 +109,9 @@ class Rewrite(_Model):
 
 
 class Respond(_Model):
-    """Answers to speech. Lengths in characters."""
+    """Answers to speech. Lengths in characters. ``none``: only what is asked is spoken."""
 
-    backend: Literal["rules", "chat"] = "rules"
+    backend: Literal["rules", "chat", "none"] = "rules"
     chat: RespondChat | None = None
     max_chars: PerLang = PerLang(default=260, zh=90)  # type: ignore[call-arg]
 
@@ -121,6 +123,13 @@ class Speakable(_Model):
     max_word_chars: Count = 40
     max_words: Count = 120
     max_seconds: Annotated[float, Field(gt=0)] = 40.0
+
+
+class Pick(_Model):
+    """Which rows are taken, by their ids in the source, which are read as paths."""
+
+    keep: tuple[str, ...] = ()  # empty: all
+    leave: tuple[str, ...] = ()
 
 
 class Voices(_Model):
@@ -156,6 +165,23 @@ class Limits(_Model):
 
     max_failed_fraction: Fraction = 0.01
     min_accepted_fraction: Fraction = 0.0
+    # While it runs: a step of whose rows more than this share failed stops the build, once so many
+    # of them have failed. A row that fails retryably is tried so often in all.
+    max_step_error_fraction: Fraction = 0.5
+    min_step_errors: Count = 20
+    row_attempts: Annotated[int, Field(ge=1, le=10)] = 2
+
+    def of_snapshot(self) -> dict[str, float]:
+        """What a snapshot must reach before latest.json names it."""
+        return self.model_dump(include={"max_failed_fraction", "min_accepted_fraction"})
+
+    def care(self) -> Care:
+        """How a build deals with errors while it runs."""
+        return Care(
+            row_attempts=self.row_attempts,
+            max_error_fraction=self.max_step_error_fraction,
+            min_rows=self.min_step_errors,
+        )
 
 
 class EngineSettings(_Model):
@@ -164,6 +190,13 @@ class EngineSettings(_Model):
     name: Literal["local"] = "local"
     workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core; 0: in this process
     row_timeout_s: Annotated[float, Field(gt=0)] = 120.0
+
+
+class EstimateSettings(_Model):
+    """For estimates alone: seconds a row by step, and a price file relative to the job file."""
+
+    rates: dict[str, Annotated[float, Field(ge=0)]] = {}
+    prices: str | None = None
 
 
 class BaseJob(_Model):
@@ -176,6 +209,7 @@ class BaseJob(_Model):
     shards: Shards = Shards()
     limits: Limits = Limits()
     engine: EngineSettings = EngineSettings()
+    estimate: EstimateSettings = EstimateSettings()
 
 
 class JobSettings(BaseJob):
@@ -183,6 +217,7 @@ class JobSettings(BaseJob):
 
     pipeline: Literal["instruct_s2s"] = "instruct_s2s"
     source: Source
+    pick: Pick = Pick()
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
     models: dict[str, ModelSettings] = {}

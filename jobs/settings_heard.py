@@ -115,7 +115,7 @@ class CheckJob(BaseJob):
     checks: Checks = Checks()
     gates: tuple[Gate, ...] = ()
     min_pairs: Count = 1
-    limits: Limits = Limits(max_failed_fraction=1.0)
+    limits: Limits = Limits(max_failed_fraction=1.0, max_step_error_fraction=1.0)
 
     @model_validator(mode="after")
     def _members_of_tars(self) -> "CheckJob":

@@ -9,7 +9,7 @@ import heapq
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,10 @@ from pipelines.carry import Carry
 from pipelines.commit import Commit, Lost, claim, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
+from pipelines.health import Care, Health
 from pipelines.increment import carry_of
 from pipelines.lease import holding
-from pipelines.memo import unpack
+from pipelines.memo import Memo, unpack
 from pipelines.outcome import each_outcome
 from pipelines.plan import PlannedShard, write_plan
 from pipelines.publish import Ending, point_to_latest, publish
@@ -36,8 +37,9 @@ from pipelines.task import (
     State,
     Task,
 )
+from pipelines.telemetry import Telemetry
 from schemas.canonical import pretty_json
-from schemas.errors import DamageError, StoreError
+from schemas.errors import DamageError, StoreError, SystemicError
 from schemas.snapshot import FileEntry, Manifest, read_verified
 from schemas.store import Store, open_store
 from transforms.environment import environment
@@ -86,6 +88,8 @@ class _Run:
     asked: dict[str, int] = field(default_factory=dict)
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
     lost: list[Lost] = field(default_factory=list)
+    health: Health = field(default_factory=lambda: Health(Care()))
+    counted: Callable[[Mapping[str, Mapping[str, Any]]], None] = lambda steps: None
 
     @property
     def state(self) -> State:
@@ -105,7 +109,10 @@ class _Run:
         receipts, rows = [], dict[str, int]()
         for receipt in self.engine.run(tasks):
             add_spent(self.asked, receipt.pop("asked", {}))
-            for step, stats in receipt.pop("steps", {}).items():
+            steps = receipt.pop("steps", {})
+            self.counted(steps)
+            self.health.take(steps)
+            for step, stats in steps.items():
                 rows[step] = rows.get(step, 0) + stats["rows"]
                 self.computed[step] = self.computed.get(step, 0) + stats["computed"]
                 self.busy_s[step] = self.busy_s.get(step, 0.0) + stats["busy_s"]
@@ -120,11 +127,16 @@ def build(
     start: Callable[[Job], Engine],
     listener: Listener,
     shown: Callable[[], None] = lambda: None,
+    care: Care = Care(),  # noqa: B008 - frozen
+    telemetry: Telemetry | None = None,
 ) -> Result:
     """Build what was prepared; if its snapshot stands already, check it and mend what is damaged.
 
-    ``shown`` is called as soon as the build shows a sign of life of its own.
-    Raises DamageError where a published file is damaged and comes out different when recomputed.
+    ``shown`` is called as soon as the build shows a sign of life of its own. ``telemetry``, if
+    there is one, is the ``listener``: it is told what receipts say, and shown on the output.
+    Raises DamageError where a published file is damaged and comes out different when recomputed;
+    SystemicError where so many rows of a step fail that ``care`` stops the build. Then what was
+    done is kept but for those failures: the same call tries their rows again.
     """
     began = time.monotonic()
     request = planned.request
@@ -159,14 +171,23 @@ def build(
         environment=environment(),
         replies=planned.parent.get("replies") if planned.parent else None,
         carry=carry,
+        row_attempts=care.row_attempts,
     )
-    with holding(output, job.build_id, job.scratch, plan, planned.pins):
+    status = telemetry.status if telemetry is not None else dict[str, object]
+    with holding(output, job.build_id, job.scratch, plan, planned.pins, status=status):
         shown()
         engine = start(job)
         try:
             run = _Run(planned, engine, listener, _whole_pins(output, planned), carry)
+            run.health = Health(care)
+            if telemetry is not None:
+                run.counted = telemetry.counted
             manifest = _run(run, output, open_store(request.work))
             exhibits = _exhibits(run, output, open_store(request.work), manifest)
+        except SystemicError:
+            engine.close()  # workers must not write while failures are dropped
+            _forget_failures(run, Memo(open_store(request.work)))
+            raise
         finally:
             engine.close()
             _sweep(open_store(request.work), job.scratch)
@@ -185,6 +206,13 @@ def build(
         carried=sum(len(ids) for _, ids in run.carried()),
         lost=run.lost,
     )
+
+
+def _forget_failures(run: _Run, memo: Memo) -> None:
+    """After a stop: the same command shall try again what failed, once its cause is mended."""
+    for name, health in run.health.steps.items():
+        if health.failed and name in run.state.fingerprints:
+            memo.forget_failures(name, run.state.fingerprints[name])
 
 
 def _sweep(work: Store, scratch: str) -> None:

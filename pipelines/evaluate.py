@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.graph import CONVERSATIONS, UTTERANCES, Pipeline, is_verdict, written
+from pipelines.health import cause_of
 from pipelines.memo import KEY, Memo, row_keys
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
 from schemas.conformance import check_conformance, conform, plain
@@ -35,6 +37,9 @@ class StepStats:
     computed: int = 0
     missing: int = 0  # rows that a look without computing found no result for
     busy_s: float = 0.0
+    failed: int = 0  # of those computed
+    retried: int = 0  # attempts after a row's first
+    causes: Counter[str] = field(default_factory=Counter)  # of failures, see cause_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Evaluator:
         generation: int = 0,
         compute: bool = True,
         desk: Callable[[str], Desk] = lambda partition: MemoryDesk(),
+        row_attempts: int = 1,
     ) -> None:
         self.pipeline = pipeline
         self.memo = memo
@@ -72,6 +78,7 @@ class Evaluator:
         self.generation = generation
         self.compute = compute
         self.desk = desk
+        self.row_attempts = row_attempts
         self._open: dict[str, BatchFn] = {}
         self._asking: dict[str, AskFn] = {}
         self._office: Office | None = None
@@ -201,21 +208,34 @@ class Evaluator:
                 parts += [
                     self._poisoned(step, columns, poison)
                     if poison
-                    else self._guarded(step, piece.slice(n, 1), columns, partition)
+                    else self._guarded(step, piece.slice(n, 1), columns, partition, stats)
                     for n, poison in enumerate(poisoned)
                 ]
             else:
-                parts.append(self._guarded(step, piece, columns, partition))
+                parts.append(self._guarded(step, piece, columns, partition, stats))
             if step.memo:
                 watch.done(step.name, len(names))
+        for part in parts:
+            errors = part.column(step.name + ERROR_SUFFIX).drop_null().to_pylist()
+            stats.failed += len(errors)
+            stats.causes.update(cause_of(item["error_class"], item["message"]) for item in errors)
         stats.computed += batch.num_rows
         stats.busy_s += time.perf_counter() - started
         return pa.concat_tables(parts) if parts else plain(columns).empty_table()
 
     def _guarded(
-        self, step: Step, piece: pa.RecordBatch, columns: pa.Schema, partition: str
+        self,
+        step: Step,
+        piece: pa.RecordBatch,
+        columns: pa.Schema,
+        partition: str,
+        stats: StepStats,
+        attempt: int = 1,
     ) -> pa.Table:
-        """The step over some rows; where it raises, over each alone, so that one row fails."""
+        """The step over some rows; where it raises, over each alone, so that one row fails.
+
+        A row alone is tried ``row_attempts`` times, if another time might help.
+        """
         run = self._batch_fn(step, partition)
         try:
             result = run(piece)
@@ -226,10 +246,14 @@ class Evaluator:
                 raise
             if piece.num_rows > 1:
                 rows = [
-                    self._guarded(step, piece.slice(n, 1), columns, partition)
+                    self._guarded(step, piece.slice(n, 1), columns, partition, stats)
                     for n in range(piece.num_rows)
                 ]
                 return pa.concat_tables(rows)
+            retryable = error.retryable if isinstance(error, RowError) else True
+            if retryable and attempt < self.row_attempts:
+                stats.retried += 1
+                return self._guarded(step, piece, columns, partition, stats, attempt + 1)
             logger.debug("%s: a row failed", step.name, exc_info=True)
             return _failed(
                 step,
@@ -238,7 +262,7 @@ class Evaluator:
                     step.name,
                     type(error).__name__,
                     str(error)[:500],
-                    retryable=error.retryable if isinstance(error, RowError) else True,
+                    retryable=retryable,
                     generation=self.generation,
                 ),
             )

@@ -1,7 +1,11 @@
 """The main pipeline: text instructions to paired speech and units.
 
-    duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode -> cast
-    -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units -> gather -> select
+    (pick) -> duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode
+    -> cast -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units -> gather
+    -> select
+
+Where no answers are spoken (an evaluation set), ``respond`` gives none, and there are no units
+unless the user's turns get them.
 
 Fit steps are ``duplicates``, ``pace`` and ``kmeans``; shards are assembled from what select
 accepts.
@@ -22,18 +26,23 @@ from transforms.check_speakable import CheckSpeakable
 from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
+from transforms.import_units import NoUnits
 from transforms.listen import Listen
 from transforms.measure import Measured
+from transforms.no_answers import NoAnswers
 from transforms.pace import FitPace
+from transforms.pick import Pick
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import GATHER, Gate, Select
 from transforms.split import EVAL, TRAIN, Split
+from transforms.step import Node
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
 from transforms.voices import VoiceBank, candidates
 
 NAME = "instruct_s2s"
+SPEAKING = ("user", "assistant")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,7 @@ class Recipe:
     duplicates: FindDuplicates
     eval_fraction: float
     rewrite: Rewrite | AskRewrite
-    respond: Respond | AskRespond
+    respond: Respond | AskRespond | NoAnswers
     limits: Limits
     bank: VoiceBank
     backends: tuple[SpeechBackend, ...]
@@ -56,36 +65,42 @@ class Recipe:
     checks: Checks = NO_CHECKS
     augment: Augment | None = None
     units: UnitPlan | None = None  # None: MFCC, by clusters, max_frames and unit_roles
+    pick: Pick | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether answers are spoken."""
+        return not isinstance(self.respond, NoAnswers)
 
 
 def instruct_s2s(recipe: Recipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a bank or a gate that cannot work."""
-    check_bank(recipe.bank, recipe.eval_fraction)
+    check_bank(recipe.bank, recipe.eval_fraction, SPEAKING if recipe.answers else SPEAKING[:1])
     check_gates(recipe.gates, recipe.checks)
     return Pipeline(
         NAME,
         (
+            *((recipe.pick,) if recipe.pick is not None else ()),
             recipe.duplicates,
             Dedup(),
             Split(seed=recipe.seed, eval_fraction=recipe.eval_fraction),
             recipe.rewrite,
             recipe.respond,
             CheckSpeakable(
-                limits=recipe.limits, min_pairs=recipe.min_pairs, langs=recipe.bank.langs
+                limits=recipe.limits,
+                min_pairs=recipe.min_pairs,
+                langs=recipe.bank.langs,
+                answers=recipe.answers,
             ),
-            ExplodeTurns(),
+            ExplodeTurns(answers=recipe.answers),
             Cast(seed=recipe.seed, bank=recipe.bank, backends=recipe.backends),
             *spoken(recipe),
             FitPace(seed=recipe.seed),
             *((recipe.augment,) if recipe.augment is not None else ()),
             Measured(),
-            *(
-                unit_nodes(recipe.units)
-                if recipe.units is not None
-                else mfcc_nodes(recipe.seed, recipe.clusters, recipe.max_frames, recipe.unit_roles)
-            ),
+            *units(recipe),
             GATHER,
-            Select(gates=recipe.gates, min_pairs=recipe.min_pairs),
+            Select(gates=recipe.gates, min_pairs=recipe.min_pairs, answers=recipe.answers),
         ),
     )
 
@@ -114,12 +129,21 @@ def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
     )
 
 
-def check_bank(bank: VoiceBank, eval_fraction: float) -> None:
+def units(recipe: Recipe) -> tuple[Node, ...]:
+    """The steps that make units, or that make none where no turn is to have them."""
+    if not recipe.answers and "user" not in recipe.unit_roles:
+        return (NoUnits(),)
+    if recipe.units is not None:
+        return unit_nodes(recipe.units)
+    return mfcc_nodes(recipe.seed, recipe.clusters, recipe.max_frames, recipe.unit_roles)
+
+
+def check_bank(bank: VoiceBank, eval_fraction: float, roles: tuple[str, ...] = SPEAKING) -> None:
     """Raise SettingsError if a language of the bank lacks a voice that a row could need."""
     shares = ((TRAIN, 1.0 - eval_fraction), (EVAL, eval_fraction))
     for lang in bank.langs:
         for split in (name for name, share in shares if share > 0):
-            for role in ("user", "assistant"):
+            for role in roles:
                 if not candidates(bank, role, lang, split):  # type: ignore[arg-type]
                     raise SettingsError(
                         f"voice bank: no voice speaks '{lang}' as {role} in the {split} split; add "

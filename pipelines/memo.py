@@ -132,6 +132,28 @@ class Memo:
         folder = self.folder(step, fingerprint, partition)
         self.store.put(f"{folder}/{name}.pack", pack_bytes(table))
 
+    def forget_failures(self, step: str, fingerprint: str) -> int:
+        """Drop the retryable failures of a step, so that these rows are tried again; how many.
+
+        Not while workers write. What succeeded stays.
+        """
+        forgotten = 0
+        for path in self.store.list(f"memo/{step}-{fingerprint[:16]}"):
+            try:
+                table = unpack(self.store.get(path), f"{self.store.uri}/{path}")
+            except DamageError:
+                continue  # the next lookup removes it, and says so
+            errors = table.column(f"{step}_error").to_pylist()
+            kept = [not (error and error["retryable"]) for error in errors]
+            if all(kept):
+                continue
+            forgotten += kept.count(False)
+            if any(kept):
+                self.store.put(path, pack_bytes(table.filter(pa.array(kept))))
+            else:
+                self.store.delete(path)
+        return forgotten
+
     def put_first(
         self, step: str, fingerprint: str, partition: str, table: pa.Table, generation: int
     ) -> pa.Table:

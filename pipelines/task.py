@@ -50,6 +50,7 @@ class Job:
     environment: Mapping[str, str]
     replies: FileEntry | None = None  # the parent's listing of model replies
     carry: Carry | None = None  # what an increment takes from its parent
+    row_attempts: int = 1  # of a row that fails retryably, in one step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +114,21 @@ class Exhibit:
     ids: tuple[str, ...]
 
 
+MAX_CAUSES = 8  # of a step's errors, in one receipt
 Task: TypeAlias = RunPartition | AskAhead | FinishFit | AssembleShard | Exhibit
 
 
 def counted(stats: Mapping[str, StepStats]) -> dict[str, dict[str, Any]]:
     """What was done in each step, as a receipt carries it."""
     return {
-        name: {"rows": item.rows, "computed": item.computed, "busy_s": item.busy_s}
+        name: {
+            "rows": item.rows,
+            "computed": item.computed,
+            "busy_s": item.busy_s,
+            "failed": item.failed,
+            "retried": item.retried,
+            "causes": dict(item.causes.most_common(MAX_CAUSES)),
+        }
         for name, item in stats.items()
     }
 
@@ -191,6 +200,7 @@ class Worker:
                 artifacts,
                 generation=self.job.generation,
                 desk=self._asking().desk,
+                row_attempts=self.job.row_attempts,
             )
             self._standing = Standing(self.job.carry, self.job.pipeline, self.output, artifacts)
             self._state = state

@@ -33,6 +33,10 @@ class ConflictError(VoxmillError):
     """The output holds something else: another source's corpus, or another build's commit."""
 
 
+class SystemicError(VoxmillError):
+    """So many rows fail in one step that a backend is broken, and not the rows."""
+
+
 class RowError(VoxmillError):
     """One row could not be processed. It ends as failed, with this error, and the build goes on.
 

@@ -33,6 +33,8 @@ from transforms.augment import Augment, Effects
 from transforms.backends.chat.protocol import Ask, ChatBackend, Reply, Sampling
 from transforms.backends.tts import Samples, Speech, VoiceSpec
 from transforms.dedup import FindDuplicates
+from transforms.no_answers import NoAnswers
+from transforms.pick import Pick
 from transforms.prompts.prompt import packaged_prompt
 from transforms.replies.meaning import ALL_KEPT
 from transforms.respond import Respond
@@ -310,6 +312,11 @@ def retokenizing() -> Pipeline:
             seed=7, clusters=6, max_frames=1000, unit_roles=("assistant",), kept=(KEPT_SET,)
         )
     )
+
+
+def questions_only() -> Pipeline:
+    """The main pipeline as it makes an evaluation set: some rows picked, no answer spoken."""
+    return pipeline(pick=Pick(leave=("left",)), respond=NoAnswers())
 
 
 def inputs_of(

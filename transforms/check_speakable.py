@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import ClassVar
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ class CheckSpeakable(Step):
     limits: Limits
     min_pairs: int
     langs: tuple[str, ...]
+    answers: bool = True  # False: a user turn stands alone
 
     name: ClassVar[str] = "check_speakable"
     table: ClassVar[TableName] = "conversations"
@@ -52,6 +54,7 @@ class CheckSpeakable(Step):
             "limits": asdict(self.limits),
             "min_pairs": self.min_pairs,
             "langs": sorted(self.langs),
+            **({} if self.answers else {"answers": False}),
         }
 
     @contextmanager
@@ -64,7 +67,8 @@ class CheckSpeakable(Step):
             rejected = []
             for turns, reasons in zip(batch.column("turns").to_pylist(), found, strict=True):
                 bad = {item["turn"] for item in reasons}
-                kept = len(speakable_prefix([turn["role"] for turn in turns], bad)) // 2
+                prefix = speakable_prefix([turn["role"] for turn in turns], bad, self.answers)
+                kept = len(prefix) // (2 if self.answers else 1)
                 rejected.append(
                     []
                     if kept >= self.min_pairs
@@ -95,15 +99,21 @@ class CheckSpeakable(Step):
                     reason(self.name, code, detail, item["turn"])
                     for code, detail in problems(item["spoken_text"], lang, self.limits)
                 ]
-        if turns and turns[-1]["role"] == "user":
+        if self.answers and turns and turns[-1]["role"] == "user":
             found.append(
                 reason(self.name, "no_response", "the last turn is the user's", len(turns) - 1)
             )
         return found
 
 
-def speakable_prefix(roles: list[str], bad: set[int]) -> list[int]:
-    """The turns of the longest prefix of (user, assistant) pairs with no bad turn, in order."""
+def speakable_prefix(roles: list[str], bad: set[int], answers: bool = True) -> list[int]:
+    """The turns of the longest prefix of (user, assistant) pairs with no bad turn, in order.
+
+    Without ``answers`` a user turn is a pair by itself.
+    """
+    if not answers:
+        asking = [turn for turn, role in enumerate(roles) if role == "user"]
+        return list(takewhile(lambda turn: turn not in bad, asking))
     spoken = [turn for turn, role in enumerate(roles) if role in ("user", "assistant")]
     prefix: list[int] = []
     for asked, told in zip(spoken[::2], spoken[1::2], strict=False):

@@ -13,12 +13,17 @@ from schemas.conversation import CONVERSATION
 from schemas.utterance import UTTERANCE
 from transforms.check_speakable import speakable_prefix
 from transforms.spoken import SPOKEN
-from transforms.step import BatchFn, Explode
+from transforms.step import BatchFn, Explode, Identity
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExplodeTurns(Explode):
-    """The turns of the longest speakable prefix of pairs become utterances, in order."""
+    """The turns of the longest speakable prefix of pairs become utterances, in order.
+
+    Without ``answers``: the user turns of it.
+    """
+
+    answers: bool = True
 
     name: ClassVar[str] = "explode"
     reads: ClassVar[pa.Schema] = pa.schema(
@@ -34,21 +39,24 @@ class ExplodeTurns(Explode):
     )
     writes: ClassVar[pa.Schema] = UTTERANCE
 
+    def identity(self) -> Identity:
+        return {} if self.answers else {"answers": False}
+
     @contextmanager
     def open(self) -> Iterator[BatchFn]:
-        yield explode
+        yield lambda batch: explode(batch, self.answers)
 
 
-def explode(batch: pa.RecordBatch) -> pa.RecordBatch:
+def explode(batch: pa.RecordBatch, answers: bool = True) -> pa.RecordBatch:
     """Conversations [N] to utterances [M]; conversations without a speakable pair give none."""
-    rows = [item for row in batch.to_pylist() for item in _utterances(row)]
+    rows = [item for row in batch.to_pylist() for item in _utterances(row, answers)]
     return pa.RecordBatch.from_pylist(rows, schema=UTTERANCE)
 
 
-def _utterances(row: dict[str, Any]) -> Iterator[dict[str, object]]:
+def _utterances(row: dict[str, Any], answers: bool) -> Iterator[dict[str, object]]:
     spoken = {item["turn"]: item["spoken_text"] for item in [*row["questions"], *row["answers"]]}
     bad = {item["turn"] for item in row["turn_problems"]}
-    for turn in speakable_prefix([item["role"] for item in row["turns"]], bad):
+    for turn in speakable_prefix([item["role"] for item in row["turns"]], bad, answers):
         source = row["turns"][turn]
         audio = source["audio"]
         yield {

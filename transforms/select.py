@@ -63,6 +63,7 @@ class Select(Step):
 
     gates: tuple[Gate, ...]
     min_pairs: int
+    answers: bool = True  # False: a user turn is a pair by itself
 
     name: ClassVar[str] = "select"
     table: ClassVar[TableName] = "conversations"
@@ -96,6 +97,7 @@ class Select(Step):
                 for gate in self.gates
             ],
             "min_pairs": self.min_pairs,
+            **({} if self.answers else {"answers": False}),
         }
 
     @contextmanager
@@ -111,13 +113,15 @@ class Select(Step):
         kept: list[int] = []
         reasons: list[Reason] = []
         utterances = row[GATHER.column]
-        for asked, told in zip(utterances[::2], utterances[1::2], strict=True):
-            found = [*self._judge(asked), *self._judge(told)]
+        size = 2 if self.answers else 1
+        for start in range(0, len(utterances), size):
+            pair = utterances[start : start + size]
+            found = [item for utterance in pair for item in self._judge(utterance)]
             if found:
                 reasons = found
                 break
-            kept += [asked["turn"], told["turn"]]
-        if len(kept) // 2 >= self.min_pairs:
+            kept += [utterance["turn"] for utterance in pair]
+        if len(kept) // size >= self.min_pairs:
             return {
                 "kept_turns": kept,
                 "dropped": self._dropped(row["turns"], kept, [*row["turn_problems"], *reasons]),
@@ -127,16 +131,17 @@ class Select(Step):
             "kept_turns": [],
             "dropped": [],
             "select_reasons": reasons
-            or [reason(self.name, "too_few_pairs", f"{len(kept) // 2} of {self.min_pairs}")],
+            or [reason(self.name, "too_few_pairs", f"{len(kept) // size} of {self.min_pairs}")],
         }
 
     def _dropped(self, turns: list[Turn], kept: list[int], reasons: list[Reason]) -> list[Reason]:
-        """A reason for every user and assistant turn that does not ship."""
+        """A reason for every turn that was to be spoken and does not ship."""
+        spoken = ("user", "assistant") if self.answers else ("user",)
         said = {item["turn"] for item in reasons}
         lost = [
             turn
             for turn, item in enumerate(turns)
-            if item["role"] != "system" and turn not in kept and turn not in said
+            if item["role"] in spoken and turn not in kept and turn not in said
         ]
         return [*reasons, *(reason(self.name, "pair_dropped", LOST, turn) for turn in lost)]
 

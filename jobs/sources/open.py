@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from jobs.sources import alpaca_eval
 from jobs.sources.adapters import Adapter, get_adapter
 from jobs.sources.files import read_raw
 from jobs.sources.llama_omni import adapt_llama_omni
@@ -47,7 +48,11 @@ def open_source(settings: SourceSettings) -> Opened:
         return read_rounds(
             read_raw(path, settings.options), settings.columns
         ), lambda value, defaults: adapt_rounds(value, defaults, settings.columns, folder, unit_set)
-    return read_raw(path, settings.options), get_adapter(settings.adapter, AUDIO_LAYOUTS)
+    if settings.adapter == alpaca_eval.WHO:
+        adapt = alpaca_eval.adapter(settings.categories, settings.options)
+        return read_raw(path, settings.options), adapt
+    known = (*AUDIO_LAYOUTS, alpaca_eval.WHO)
+    return read_raw(path, settings.options), get_adapter(settings.adapter, known)
 
 
 def _folder_of(path: Path | str) -> str:

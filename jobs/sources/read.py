@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
 
+from jobs.sources import alpaca_eval
 from jobs.sources.adapters import (
     LAYOUTS,
     Adapter,
@@ -110,11 +111,12 @@ def _unusable(
             "JSON objects in UTF-8, one per line",
             "check that this is the file that you meant; a JSON array must be named .json",
         )
-    if settings.adapter in AUDIO_LAYOUTS:
+    layouts = {**AUDIO_LAYOUTS, alpaca_eval.WHO: alpaca_eval.LAYOUT}
+    if settings.adapter in layouts:
         return source_error(
             who,
             f"all of the first {len(head)} rows are malformed ({first.origin}: {why})",
-            f"rows of {AUDIO_LAYOUTS[settings.adapter]}",
+            f"rows of {layouts[settings.adapter]}",
             "correct the rows, or the settings of source; see docs/sources.md",
         )
     fit = fitting_adapter(parsed)

@@ -34,6 +34,7 @@ class SourceSettings:
     columns: Mapping[str, str] = field(default_factory=dict)
     audio_folder: str | None = None
     unit_set: UnitSet | None = None
+    categories: Path | str | None = None  # of adapter alpaca_eval: the file of its questions
     options: StoreOptions = field(default_factory=StoreOptions)  # how a bucket is reached
 
     def at(self, place: str | Path) -> StoreAddress:

@@ -45,7 +45,7 @@ def _read_shard(store: Store, shard: ShardEntry, sets: list[UnitSet]) -> Iterato
     for row in iterate(data, INDEX, path, 64):
         origin = f"{shard['name']}:{row['key']}"
         try:
-            members = _members(store, shard["name"], row)
+            members = read_members(store, shard["name"], row)
         except (DamageError, StoreError) as error:
             yield BadRow(
                 row["key"].encode(), origin, f"{error}; run `voxmill verify` on the source"
@@ -54,7 +54,11 @@ def _read_shard(store: Store, shard: ShardEntry, sets: list[UnitSet]) -> Iterato
         yield RawRow({"members": members, "sets": sets, "key": row["key"]}, origin, row["key"])
 
 
-def _members(store: Store, shard: str, row: dict[str, Any]) -> dict[str, bytes]:
+def read_members(store: Store, shard: str, row: dict[str, Any]) -> dict[str, bytes]:
+    """The members of the sample of an index row, by suffix; its crc32c is checked.
+
+    Raises DamageError.
+    """
     data = store.get_range(f"shards/{shard}", row["offset"], row["length"])
     name = f"{shard}, sample {row['key']}"
     if crc32c(data) != row["crc32c"]:

@@ -198,7 +198,7 @@ def build_with(
             return InlineEngine(work, heard)
         return LocalEngine(work, workers, row_timeout_s, heard)
 
-    return build(prepare(request), engine, heard)
+    return build(prepare(request), engine, heard, care=settings.limits.care())
 
 
 def manifest_of(output: Path) -> Manifest:

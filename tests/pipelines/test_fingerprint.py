@@ -43,8 +43,9 @@ CHANGED: dict[str, dict[str, list[Any]]] = {
         "limits": [replace(Limits(), **{item.name: 7}) for item in fields(Limits)],
         "min_pairs": [2],
         "langs": [("en",), ("en", "fr", "zh")],
+        "answers": [False],
     },
-    "explode": {},
+    "explode": {"answers": [False]},
     "cast": {
         "seed": [8],
         "backends": [(Tone(salt="other"),)],
@@ -83,6 +84,7 @@ CHANGED: dict[str, dict[str, list[Any]]] = {
             (replace(GATE, langs=("zh",)),),
         ],
         "min_pairs": [2],
+        "answers": [False],
     },
 }
 # The voices and backends of synthesize are in voice_digest, a column that it reads. The gather's

@@ -13,9 +13,20 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.pipelines.corpora import ROOT, build, command, shards
+from tests.pipelines import corpora
+from tests.pipelines.corpora import FEW, NUM_ROWS, ROOT, shards
 
 pytestmark = pytest.mark.slow
+
+
+def command(output: Path, *options: str) -> list[str]:
+    return corpora.command(output, *FEW, *options)
+
+
+def build(output: Path, *options: str) -> dict[str, Any]:
+    return corpora.build(output, *FEW, *options)
+
+
 SAMPLE = ROOT / "examples" / "sample_instructions.jsonl"
 
 
@@ -40,7 +51,7 @@ def test_row_order_and_file_names_change_no_byte(
     reference: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     output, line = reference
-    rows = SAMPLE.read_text().splitlines()
+    rows = SAMPLE.read_text().splitlines()[:NUM_ROWS]
     random.Random(7).shuffle(rows)
     source = tmp_path / "source"
     source.mkdir()
@@ -53,9 +64,9 @@ def test_row_order_and_file_names_change_no_byte(
 
 def test_every_row_ends_in_exactly_one_state(reference: tuple[Path, dict[str, Any]]) -> None:
     output, line = reference
-    assert line["rows"] == len(SAMPLE.read_text().splitlines())
+    assert line["rows"] == NUM_ROWS
     assert line["accepted"] + line["rejected"] + line["failed"] == line["rows"]
-    assert line["accepted"] > 40
+    assert line["accepted"] > 24
     assert line["rejected"] > 5
     manifest = json.loads((output / line["snapshot"]).read_text())
     plan = json.loads((output / manifest["plan"]["name"]).read_text())
@@ -115,8 +126,8 @@ def test_workers_killed_all_the_time_change_no_byte_and_blame_no_row(
         command(target, "--workers", "2"), cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     chance, killed = random.Random(3), 0
-    while running.poll() is None and killed < 8:
-        time.sleep(0.7)
+    while running.poll() is None and killed < 6:
+        time.sleep(0.5)
         workers = _workers(running.pid)
         if workers:
             with contextlib.suppress(ProcessLookupError):
@@ -124,7 +135,7 @@ def test_workers_killed_all_the_time_change_no_byte_and_blame_no_row(
                 killed += 1
     text, _ = running.communicate()
     assert running.returncode == 0
-    assert killed >= 4
+    assert killed >= 3
     done = json.loads(text.splitlines()[-1])
     assert done["failed"] == 0
     assert done["identity"] == line["identity"]

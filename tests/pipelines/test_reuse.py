@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.corpora import ROOT, build, shards
+from tests.pipelines import corpora
+from tests.pipelines.corpora import NUM_ROWS, ROOT, shards
 
 pytestmark = pytest.mark.slow
 SAMPLE = ROOT / "examples" / "sample_instructions.jsonl"
+ROWS = SAMPLE.read_text().splitlines()[-NUM_ROWS:]  # the duplicates are among them
+
+
+def build(output: Path, *options: str) -> dict[str, Any]:
+    source = output.parent.parent / "rows.jsonl"
+    if not source.exists():
+        source.write_text("\n".join(ROWS) + "\n")
+    return corpora.build(output, "--input", str(source), *options)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +51,7 @@ def test_the_cluster_count_redoes_units_alone(
 
 
 def test_editing_one_row_recomputes_that_row_alone(corpus: Path, tmp_path: Path) -> None:
-    rows = SAMPLE.read_text().splitlines()
+    rows = ROWS.copy()
     place = next(i for i, row in enumerate(rows) if len(json.loads(row)["messages"]) == 2)
     row = json.loads(rows[place])
     row["messages"][0]["content"] = "Could you tell me what a lighthouse is for?"

@@ -1,7 +1,9 @@
 """Flite: the same text and voice give the same samples, whatever was said before and elsewhere."""
 
+import ctypes
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -92,6 +94,25 @@ def test_the_order_of_calls_changes_nothing() -> None:
     assert backward[::-1] == forward
     # Rate and pitch of one call are not the next one's.
     assert len(set(forward)) == len(forward)
+
+
+@needs_flite
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "dlmopen"), reason="this libc has no dlmopen")
+def test_another_library_that_calls_rand_changes_nothing() -> None:
+    alone = [say(TEXT, voice("slt")) for _ in range(3)]
+    rand, ended = ctypes.CDLL(None).rand, threading.Event()
+
+    def draw() -> None:
+        while not ended.is_set():
+            rand()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        assert [say(TEXT, voice("slt")) for _ in range(3)] == alone
+    finally:
+        ended.set()
+        thread.join()
 
 
 @needs_flite

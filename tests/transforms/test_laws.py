@@ -31,6 +31,7 @@ from tests.builders import (
     inputs_of,
     pipeline,
     planned_table,
+    questions_only,
     retokenizing,
     spoken_corpus,
 )
@@ -52,7 +53,7 @@ MAPS = [node.name for node in pipeline().nodes if isinstance(node, Step | Explod
 ASKING = ["rewrite-chat", "respond-chat"]
 BY_CLASS = {
     type(node): (f"{made.name}:{node.name}", made)
-    for made in (retokenizing(), checking())
+    for made in (retokenizing(), checking(), questions_only())
     for node in made.nodes
     if isinstance(node, Step | Explode) and type(node).__name__ not in MAIN
 }

@@ -3,7 +3,8 @@
 Flite has two habits that would make output depend on what was said before, and where:
 
 * It draws its noise from libc's ``rand()``, one state for all threads. ``srand(1)`` before each
-  utterance makes the samples bit-identical; a lock around both keeps other threads out.
+  utterance makes the samples bit-identical. One thread makes all calls, so that no two mix, and
+  flite has a libc of its own, since other libraries of the process draw from that state too.
 * ``register_cmu_us_*`` returns one static voice, whose features outlive a call. Rate and pitch
   are therefore written on every call, as multiples of what the voice had when registered
   (kal16 starts with a stretch of 1.1, not 1).
@@ -11,8 +12,8 @@ Flite has two habits that would make output depend on what was said before, and 
 
 import ctypes
 import hashlib
+import os
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Final
 import numpy as np
 
 from schemas.errors import BackendError, SynthesisError
+from transforms.backends.namespace import Namespace, OneThread
 from transforms.backends.tts import Samples, Speaker, Speech, VoiceSpec
 
 VOICES: Final = ("slt", "rms", "awb", "kal16", "kal")
@@ -44,8 +46,8 @@ _PROBES: Final = {  # one exported function of each library, to ask the loader w
 _STRETCH: Final = b"duration_stretch"
 _SHIFT: Final = b"f0_shift"
 
-# Guards loading, registration, and srand + synthesis. An RLock, since speaking may load a voice.
-_LOCK: Final = threading.RLock()
+# Loads, registers and speaks: flite has one state per process.
+_THREAD: Final = OneThread()
 
 
 class _Wave(ctypes.Structure):
@@ -89,17 +91,18 @@ class _Registered:
 
 
 class _Engine:
-    """Flite as loaded into this process. Touched only under the lock; never unloaded."""
+    """Flite as loaded into this process. Touched only by the one thread; never unloaded."""
 
     def __init__(self, directory: Path | None) -> None:
         self.directory = directory
+        self._space = Namespace()
         if directory is not None and (directory / AUDIO_LIBRARY).is_file():
             # The loader meets the name again as a dependency of libflite, and finds it loaded.
-            ctypes.CDLL(str(directory / AUDIO_LIBRARY))
+            self._space.load(directory / AUDIO_LIBRARY)
         libraries = {name: self._load(name) for name in BASE_LIBRARIES}
         self.paths = {n: _path_of(lib, _PROBES[n]) for n, lib in libraries.items()}
         self._voices: dict[str, _Registered] = {}
-        self._srand = ctypes.CDLL(None).srand
+        self._srand = self._space.libc().srand
         flite = libraries["libflite.so.1"]
         flite.flite_init()
         self._synthesize = flite.flite_text_to_wave
@@ -149,12 +152,11 @@ class _Engine:
             self._delete(pointer)
 
     def _load(self, name: str) -> ctypes.CDLL:
-        # Global, because the voices' libraries look up the others' symbols.
-        path = name if self.directory is None else str(self.directory / name)
-        return ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
+        return self._space.load(name if self.directory is None else self.directory / name)
 
 
 _engines: list[_Engine] = []  # at most one
+os.register_at_fork(after_in_child=_engines.clear)  # it belongs to a thread that is not there
 
 
 @dataclass(frozen=True)
@@ -174,28 +176,22 @@ class Flite:
 
         Raises BackendError as ``check`` does.
         """
-        with _LOCK:
-            engine = self._ready(voice)
-            voice_library = {f"libflite_cmu_us_{voice.name}.so.1": engine.voice(voice.name).path}
-            paths = {**engine.paths, **voice_library}
+        paths = _THREAD.run(self._paths, voice)
         return {"backend": self.name, "libraries": {n: _sha256(p) for n, p in paths.items()}}
 
     def check(self, voice: VoiceSpec) -> None:
         """Load what the voice needs. Raises BackendError with the cure."""
-        with _LOCK:
-            self._ready(voice)
+        _THREAD.run(self._ready, voice)
 
     def lexicon_paths(self) -> dict[str, Path]:
         """The files that hold flite's lexicon and its rules. Raises BackendError as ``check``."""
-        with _LOCK:
-            paths = self._engine().paths
+        paths = _THREAD.run(self._engine).paths
         return {name: paths[name] for name in BASE_LIBRARIES}
 
     @contextmanager
     def open(self) -> Iterator[Speaker]:
         """Load flite, once per process; voices load when first used. Raises BackendError."""
-        with _LOCK:
-            self._engine()
+        _THREAD.run(self._engine)
         yield _FliteSpeaker(self)
 
     def speak(self, text: str, voice: VoiceSpec) -> Speech:
@@ -205,14 +201,18 @@ class Flite:
             raise SynthesisError(f"flite: got {shown!r}, wants ASCII text: normalize it first")
         if not any(letter.isalnum() for letter in text):
             raise SynthesisError(f"flite: nothing to say in {shown!r}: wants a letter or a digit")
-        with _LOCK:
-            engine = self._ready(voice)
-            samples, rate_hz = engine.synthesize(
-                text.encode("ascii"), voice.name, voice.rate, voice.pitch
-            )
+        samples, rate_hz = _THREAD.run(self._speak, text.encode("ascii"), voice)
         if not samples.any():
             raise SynthesisError(f"flite: voice {voice.name!r} gave no samples for {shown!r}")
         return Speech(samples=samples, sample_rate_hz=rate_hz)
+
+    def _speak(self, text: bytes, voice: VoiceSpec) -> tuple[Samples, int]:
+        return self._ready(voice).synthesize(text, voice.name, voice.rate, voice.pitch)
+
+    def _paths(self, voice: VoiceSpec) -> dict[str, Path]:
+        engine = self._ready(voice)
+        name = f"libflite_cmu_us_{voice.name}.so.1"
+        return {**engine.paths, name: engine.voice(voice.name).path}
 
     def _ready(self, voice: VoiceSpec) -> _Engine:
         if voice.name not in VOICES:

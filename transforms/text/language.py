@@ -57,6 +57,7 @@ class Language:
     intro_pauses: tuple[
         str, ...
     ]  # after these, and before other text, it is a comma; else a period
+    dependent: tuple[str, ...]  # first words, in lower case, of what is no sentence by itself
     fillers: tuple[str, ...]  # before any instruction
     question_fillers: tuple[str, ...]  # before a question
     request_fillers: tuple[str, ...]  # before a request that starts with one of `requests`

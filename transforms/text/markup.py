@@ -11,9 +11,12 @@ from transforms.text.formulas import plain_formulas
 
 # A private-use character stands where something unsayable stood (`clean` removes them from the
 # source), so that a caller who cuts the text knows whether it is before or after the cut.
-MARKS = {"\ue000": "code", "\ue001": "table", "\ue002": "url", "\ue003": "math"}
+MARKS = {
+    "\ue000": "code", "\ue001": "table", "\ue002": "url", "\ue003": "math",
+    "\ue004": "placeholder",
+}  # fmt: skip
 MARK = {code: mark for mark, code in MARKS.items()}
-MARKED = re.compile("[\ue000-\ue003]")
+MARKED = re.compile("[\ue000-\ue004]")
 
 Flag: TypeAlias = Callable[[str, str], str]
 
@@ -29,6 +32,16 @@ _NOTE_MARK = re.compile(
 )
 _CLOSERS = "\"'”’」』)）]*_ \t"
 _ENDS = ".!?。！？…；;:：,，、" + "".join(MARKS)
+# Where a part of a song begins is for the eye.
+_SONG_PART = re.compile(
+    r"[ \t]{0,8}[*_]{0,3}(?:"
+    r"[\[(](?:Verse|Chorus|Pre-?Chorus|Bridge|Refrain|Intro|Outro|Hook|Stanza)(?: \w{1,6})?[\])]:?|"
+    r"(?:Verse|Chorus|Pre-?Chorus|Refrain|Stanza)(?: \w{1,6})?:)"
+    r":?[*_]{0,3}:?[ \t]*$",
+    re.IGNORECASE,
+)
+# [Your Name], [City, State]: to be filled in by a reader.
+_PLACEHOLDER = re.compile(r"(?<!\w)\[[A-Z][\w'’&/-]{1,24}(?:,? [\w'’&/-]{1,24}){0,7}\](?![\w(\[])")
 _FENCE = re.compile(r"[ \t]{0,8}(?:```|~~~)")
 _RULE = re.compile(r"[ \t]{0,8}(?:-{3,}|={3,}|\*{3,}|_{3,})[ \t]*$")
 _HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]++(.*)")
@@ -166,7 +179,7 @@ def _blocks(lines: list[str], flag: Flag) -> Iterator[tuple[Line, str]]:
             fenced = not fenced and line.count("```") < 2
         elif fenced:
             continue
-        elif not line.strip() or _RULE.match(line):
+        elif not line.strip() or _RULE.match(line) or _SONG_PART.match(line):
             yield _BLANK, ""
         elif _is_row(line):
             table.append(line)
@@ -255,6 +268,7 @@ def _inline(line: str, flag: Flag) -> str:
     )
     if "[" in line:
         line = _NOTE_MARK.sub("", line)
+        line = _PLACEHOLDER.sub(lambda m: flag("placeholder", m[0]), line)
     line = _URL.sub(lambda m: _address(m[0]) or flag("url", m[0]), line)
     line = _TAG.sub(
         lambda m: (

@@ -5,6 +5,7 @@ is cut). Respond: plain sentences, cut at a sentence end. (LLaMA-Omni, arXiv:240
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,12 +21,13 @@ from transforms.text.speakable import Limits, problems
 from transforms.text.spoken import finish, introduce, soften, upper_first
 from transforms.text.verbalize import verbalize
 
-VERSION = 2  # raised whenever a rule changes what it returns
+VERSION = 3  # raised whenever a rule changes what it returns
 
 MAX_ASKED_CHARS = 500
 HEAD_FACTOR, HEAD_CHARS = 6, 1500  # of an answer that are read: markup shrinks, lists condense
 
 _NO_INPUT = frozenset(("", "noinput", "no input", "none", "n/a", "无", "无输入", "没有输入"))
+_SIGN_ALONE = re.compile(r"\s*[\"'`]?[?!.,;:&%$#@+=/<>^~]{1,2}[\"'`]?\s*(?:\n|$)")
 
 Draw = Callable[[str], float]
 LeftOut = Mapping[str, str]  # code of `markup` -> the first such thing
@@ -106,13 +108,16 @@ def shorten_response(text: str, lang: str, *, max_chars: int, asked: str = "") -
 
     ``asked`` is the question: what it asks for in number ("three ways") is not cut short.
 
-    Code, tables, URLs and formulas in what is said reject it; so does a first sentence that does
-    not fit (``too_long``), an answer that is of no use in parts (``incomplete``), a list that fits
-    in no form (``list_too_long``), or nothing to say (``no_response``).
+    Code, tables, URLs, formulas and placeholders in what is said reject it; so does a first
+    sentence that does not fit (``too_long``), a first line that is a sign (``symbols``), an answer
+    that is of no use in parts (``incomplete``), a list that fits in no form (``list_too_long``),
+    or nothing to say (``no_response``).
     """
     table = language(lang)
     head = text[: HEAD_FACTOR * max_chars + HEAD_CHARS]
     found, left_out = _blocks(head, table)
+    if _SIGN_ALONE.match(head):
+        return _rejected("symbols", "the answer is a sign, which no voice can show")
     whole = len(head) == len(text)
     if not whole and found:
         found = without_last(found)

@@ -18,7 +18,6 @@ _BRACKETS = re.compile(r"[()\[\]]")
 _QUOTES = re.compile(rf"\"|(?<![{_L}])'|'(?![{_L}])|`(?=[{_L}])|''")
 _DASH = re.compile(rf" ?--+ ?| - |(?<![{_L}])-|-(?![{_L}])")
 _LOOSE_HYPHEN = re.compile(rf"(?<=[{_L}])- (?!(?:and|or|to|und|oder|bis)\b)")
-_PLACEHOLDER = re.compile(rf"(?<=[{_L},] )\[([A-Z][{_L}' ]{{1,40}})\]")
 _COLON = re.compile(r" ?:(?! ?(?:\n|$))|;")
 _SLASH = re.compile(rf"(?<=[{_L}]) ?/ ?(?=[{_L}])")
 _INITIALS = re.compile(rf"\b(?:[{_L}]\.){{2,}}(?=([^\n]?))")
@@ -35,6 +34,7 @@ _ZH_SAID = str.maketrans(
         "｡": "。", "．": "。", "–": "-", "−": "-",
     }
 )  # fmt: skip
+_ZH_OWNER = re.compile(r"[)）](?=的)")  # 万维网（Web）的发明人: no pause before 的
 _ZH_DOT = re.compile(r"\.(?![A-Za-z])")
 _ZH_HYPHEN = re.compile(r"-+(?![A-Za-z])|(?<![A-Za-z])-+|--+")
 _ZH_SPACE = re.compile(r"(?<![A-Za-z']) | (?![A-Za-z])")
@@ -59,7 +59,7 @@ def soften(text: str, table: Language) -> str:
 
 def _soften_latin(text: str, table: Language) -> str:
     text = _END_INSIDE.sub(",", _OPTIONAL_PLURAL.sub(r"\1", text))
-    text = _PLACEHOLDER.sub(r"\1", _LOOSE_HYPHEN.sub(", ", text))
+    text = _LOOSE_HYPHEN.sub(", ", text)
     text = _QUOTES.sub("", _BRACKETS.sub(", ", text))
     text = _COLON.sub(", ", _DASH.sub(_dash, text))
     if "/" in text:
@@ -87,7 +87,7 @@ def _dot(match: re.Match[str], table: Language) -> str:
 
 
 def _soften_wide(text: str, table: Language) -> str:
-    text = _DOT_INSIDE.sub(table.dot, text.translate(_ZH_SAID))
+    text = _DOT_INSIDE.sub(table.dot, _ZH_OWNER.sub("", text).translate(_ZH_SAID))
     text = _ZH_DOT.sub("。", text).replace(".", " ")
     text = _ZH_HYPHEN.sub("，", _ZH_QUOTE.sub("", text))
     text = _ZH_SLASH.sub(table.either, text)
@@ -121,7 +121,13 @@ def introduce(sentence: str, table: Language) -> str:
         return sentence
     body = sentence[:-1].rstrip(" ,，")
     leads_over = _has_tail(body, (*table.intro_tails, *table.intro_pauses), table)
+    leads_over = leads_over or _is_dependent(body, table)
     return body + (table.comma if leads_over else table.period)
+
+
+def _is_dependent(body: str, table: Language) -> bool:
+    """ "When the weather changes" wants more; "To begin, do this" has it."""
+    return body.partition(" ")[0].lower() in table.dependent and "," not in body
 
 
 def lead_over(sentence: str, table: Language) -> str:

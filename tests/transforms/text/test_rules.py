@@ -62,7 +62,8 @@ def code(spoken: Spoken) -> str:
         ("en", "How are you? (informal)", "", "How are you, informal."),
         ("en", 'Say "It is." to me', "", "Say It is, to me."),
         ("en", "Pick one:\n- red\n- blue\n- green", "", "Pick one. Red, blue, and green."),
-        ("en", "Dear [Your Name], hi", "", "Dear Your Name, hi."),
+        ("en", "Stream 3000kbps of it", "", "Stream three thousand kilobits per second of it."),
+        ("zh", "万维网(Web)的发明人是蒂姆·伯纳斯-李。", "", "万维网，Web的发明人是蒂姆伯纳斯李。"),
         ("en", "Nile - a river", "", "Nile, a river."),
         ("en", "it flows through- Egypt", "", "It flows through, Egypt."),
         ("de", "Nenne 3 Städte", "", "Nenne drei Städte."),
@@ -149,6 +150,8 @@ def test_an_answer_keeps_whole_sentences(text: str, max_chars: int, said: str) -
         ("A cake.\n\nIngredients:\n- an egg\n- some flour", 30, "incomplete"),
         ("Here it is:\n```python\nx = 1\n```", 50, "code"),
         ("See https://example.com/a now.", 50, "url"),
+        ("Dear [Your Name], thank you.", 200, "placeholder"),
+        ("?\n\n(Explanation: the sentence asks.)", 200, "symbols"),
     ],
 )
 def test_an_answer_that_cannot_be_said_has_its_reason(
@@ -253,6 +256,16 @@ def test_pronouns_of_a_later_turn_are_left_alone() -> None:
         ("zh", "是：1.新年，2.国庆", "是，第一，新年，第二，国庆。"),
         ("zh", "数 1: 0.76", "数一，零点七六。"),
         ("de", "Wer war Ludwig XIV.?", "Wer war Ludwig der Vierzehnte?"),
+        (
+            "en",
+            "[Verse 1]\nThe sun is up.\nChorus:\nIt is day.",
+            "The sun is up. It is day.",
+        ),
+        (
+            "en",
+            "When facing a sudden change:\n\n1. Check the forecast.\n2. Pack a coat.",
+            "When facing a sudden change, check the forecast and Pack a coat.",
+        ),
     ],
 )
 def test_faults_that_were_read_in_real_rows_stay_mended(lang: str, text: str, said: str) -> None:

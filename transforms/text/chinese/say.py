@@ -161,6 +161,7 @@ _WITH_DIGITS = compiled((
     (NUMBER, lambda m: amount(m[0])),
 ))  # fmt: skip
 _SIGN_RULES = compiled((
+    (r"(·[\u3400-\u9fff]{1,6})[-－](?=[\u3400-\u9fff])", r"\1"),  # a name: 蒂姆·伯纳斯-李
     (r"(?<=[A-Za-z\u3400-\u9fff]) ?> ?(?=[\w])", "大于"),
     (r"(?<=[A-Za-z\u3400-\u9fff]) ?< ?(?=[\w])", "小于"),
     (r"\b([CF])#(?!\w)", r"\1 Sharp"),

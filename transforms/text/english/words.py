@@ -96,6 +96,7 @@ UNITS = {written: (one, one + "s") for written, one in _REGULAR.items()} | {
         ("MHz", "megahertz", "megahertz"),
         ("kHz", "kilohertz", "kilohertz"),
         ("Hz", "hertz", "hertz"),
+        ("kbps", "kilobit per second", "kilobits per second"),
         ("Mbps", "megabit per second", "megabits per second"),
         ("Gbps", "gigabit per second", "gigabits per second"),
         ("rpm", "revolution per minute", "revolutions per minute"),

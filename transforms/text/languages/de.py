@@ -27,6 +27,7 @@ LANGUAGE = Language(
     ),
     intro_tails=tuple("sind ist wie zum beispiel nämlich und oder heißt lautet waren war".split()),
     intro_pauses=("folgt", "folgende", "folgendes"),
+    dependent=tuple("wenn falls während bevor nachdem für bei um sobald".split()),
     fillers=("Hallo,", "Also,", "Ähm,", "Okay,", "Na ja,"),
     question_fillers=("Sag mal,", "Ähm,", "Eine Frage,", "Ich frage mich,"),
     request_fillers=("Bitte", "Ähm, bitte", "Okay, bitte"),

@@ -34,6 +34,7 @@ LANGUAGE = Language(
         "that and or in from such also".split()
     ),
     intro_pauses=("follows", "following", "example", "instance"),
+    dependent=tuple("when if while after before for to once although since".split()),
     fillers=("Hey,", "Hi,", "So,", "Um,", "Okay,", "Well,"),
     question_fillers=("Hey,", "So,", "Um,", "I was wondering,", "Just curious,"),
     request_fillers=("Please", "Could you please", "Hey, could you", "Um, can you", "Can you"),

@@ -25,6 +25,7 @@ LANGUAGE = Language(
     abbreviations=frozenset(),
     intro_tails=("包括", "有", "是", "为", "如", "例如", "比如", "和"),
     intro_pauses=("如下", "即", "说", "道"),
+    dependent=(),
     fillers=("嗯，", "那个，", "你好，", "嘿，"),
     question_fillers=("请问，", "我想问一下，", "嗯，", "那个，"),
     request_fillers=("请", "麻烦你", "请你", "嗯，请", "那个，请"),
