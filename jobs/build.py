@@ -1,7 +1,5 @@
 """`voxmill build`: from a job file to a snapshot, a table and a report."""
 
-import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +7,9 @@ from typing import Any
 
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
-from jobs.doctor import quick
+from jobs.doctor import quick, quick_speech
 from jobs.doctor_units import try_plan
+from jobs.engines import check_engine, num_workers, start_engine
 from jobs.estimate import FILE as ESTIMATE
 from jobs.estimate import Guess, estimate, with_truth
 from jobs.jobfile import load_overridden
@@ -22,12 +21,10 @@ from jobs.report.render import render_report
 from jobs.settings import BaseJob, JobSettings
 from jobs.summary import host_facts, run_record
 from pipelines.build import Result, build
-from pipelines.engines.engine import Engine, Listener
-from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.engines.engine import Listener
 from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
-from pipelines.task import Job
 from pipelines.telemetry import Telemetry
 from pipelines.unit_nodes import UnitPlan
 from schemas.address import scheme_of
@@ -38,6 +35,7 @@ from schemas.store import Store, open_store
 from transforms.cluster_units import ClusterUnits
 from transforms.codec_units import CodecUnits
 from transforms.fit_centroids import FitCentroids
+from transforms.synthesize import Synthesize
 from transforms.unit_step import UnitStep
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
@@ -50,6 +48,7 @@ def build_job(
     source: str | None = None,
     output: str | None = None,
     engine: str | None = None,
+    address: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
     retry_failed: bool = False,
@@ -63,16 +62,20 @@ def build_job(
     Gives the job as it was run, what was done, and how many workers did it.
     """
     job = load_overridden(
-        path, changes, source=source, output=output, engine=engine, workers=workers
+        path, changes, source=source, output=output, engine=engine, address=address, workers=workers
     )
+    # workers of other engines start in folders of their own
+    here = path if job.engine.name == "local" else path.absolute()
     request = request_of(
         job,
-        path.parent,
+        here.parent,
         limit=limit,
         retry_failed=retry_failed,
         refit=refit,
         keys=read_keys(job) if isinstance(job, JobSettings) else None,
     )
+    check_engine(job)
+    workers = num_workers(job)
     with ProgressView(quiet=quiet) as view, ExitStack() as alive:
         store = open_store(request.output)
         pointer = read_pointer(store)
@@ -83,7 +86,6 @@ def build_job(
         if isinstance(job, JobSettings):
             _look_first(job, planned, view)
         _try_units(planned, view)
-        workers = _workers(job)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
             raise SettingsError(
                 "output memory://: it lives in one process, and workers are others; give "
@@ -96,7 +98,7 @@ def build_job(
         telemetry = Telemetry(view, job.engine.name, workers)
         started = datetime.now(UTC)
         with serving(telemetry, metrics_port, metrics_address):
-            start = _starter(job, workers, telemetry)
+            start = start_engine(job, telemetry)
             care = job.limits.care()
             result = build(planned, start, telemetry, alive.close, care, telemetry)
         moved = read_pointer(store) != pointer
@@ -117,9 +119,12 @@ def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
 
     Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
     """
-    if planned.published or not models_of(job):
+    if planned.published or not (models_of(job) or job.backends):
         return
-    failed = [item for item in quick(job) if item.state == "failed"]
+    nodes = planned.request.pipeline.nodes
+    banks = [node.bank for node in nodes if isinstance(node, Synthesize)]
+    looked = [*quick(job), *(item for bank in banks for item in quick_speech(job, bank))]
+    failed = [item for item in looked if item.state == "failed"]
     work = open_store(planned.request.work)
     stored = planned.parent is not None or bool(work.list("replies"))
     for item in failed if stored else ():
@@ -161,17 +166,3 @@ def _describe(
     if current_version(store) in (None, result.manifest["version"]):  # the card is for readers
         store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
     store.put(RUN, pretty_json(run))
-
-
-def _workers(job: BaseJob) -> int:
-    count = job.engine.workers
-    return os.cpu_count() or 1 if count is None else count
-
-
-def _starter(job: BaseJob, workers: int, listener: Listener) -> Callable[[Job], Engine]:
-    def start(work: Job) -> Engine:
-        if workers == 0:
-            return InlineEngine(work, listener)
-        return LocalEngine(work, workers, job.engine.row_timeout_s, listener)
-
-    return start

@@ -95,7 +95,14 @@ def _parser() -> argparse.ArgumentParser:
 
     build = commands.add_parser("build", help="build a corpus, or go on with one")
     _job_options(build)
-    build.add_argument("--engine", choices=["local"], help="where the work is done")
+    build.add_argument(
+        "--engine", metavar="NAME", help="where the work is done: local, ray or beam (local)"
+    )
+    build.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="a Ray cluster's head, or auto (default: a Ray of this machine's own)",
+    )
     build.add_argument(
         "--workers",
         type=int,
@@ -228,6 +235,7 @@ def _build(options: argparse.Namespace) -> int:
         source=options.input,
         output=options.output,
         engine=options.engine,
+        address=options.address,
         workers=options.workers,
         limit=options.limit,
         retry_failed=options.retry_failed,

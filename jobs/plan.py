@@ -8,6 +8,7 @@ from jobs.estimate import Guess, estimate, lines
 from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
 from jobs.settings import JobSettings
+from jobs.speech_recipe import absent_models
 from jobs.spending import estimate_figures, estimate_lines
 from pipelines.preview import Preview, preview
 from pipelines.request import state_of
@@ -20,7 +21,7 @@ def plan_text(
     """The plan for people, and its figures for programs. Nothing is written anywhere."""
     job = load_overridden(path, changes, source=source, output=output)
     absent: list[str] = []
-    request = request_of(job, path.parent, limit=limit, absent=absent)
+    request = request_of(job, path.parent, limit=limit, check=False, absent=absent)
     guessed: list[Guess] = []
     workers = job.engine.workers if job.engine.workers is not None else os.cpu_count() or 1
     seen = preview(
@@ -47,6 +48,12 @@ def plan_text(
     if isinstance(job, JobSettings):
         figures["asks_guess"] = estimate_figures(job, seen.asks)
         asks = estimate_lines(job, seen.asks)
+        figures["models_not_here"] = absent_models(job, path.parent)
+        if figures["models_not_here"]:
+            asks.append(
+                f"  not here: {', '.join(figures['models_not_here'])}; a build wants their files "
+                "first (`voxmill doctor JOB` says how), and fingerprints from cast on will differ"
+            )
     notes = [f"note: {told}" for told in dict.fromkeys(absent)]
     figures["estimate"] = guessed[0].value()
     return "\n".join([*_graph(seen), *_reuse(seen), *asks, *lines(guessed[0]), *notes, ""]), figures

@@ -1,19 +1,19 @@
 """From a validated job to what pipelines understand: the recipe, the source, the request."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
-from jobs.check_settings import augment_of, checks_of
+from jobs.check_settings import augment_of, checks_of, finish_of
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
 from jobs.similarity_recipe import try_similarity, with_similarity, without_place
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
+from jobs.speech_recipe import speech_backends, with_clip, with_speech, without_places
 from jobs.storage import store_address
-from jobs.unit_recipe import told_units, without_places
+from jobs.unit_recipe import told_units, without_unit_places
 from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
@@ -48,12 +48,18 @@ def pipeline_of(
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
     units: UnitPlan | None = None,
+    *,
+    check: bool = True,
 ) -> Pipeline:
     """The pipeline of a job. Raises SettingsError or BackendError, with the cure.
 
+    ``check``: that every voice can be used here; a plan needs no weights.
     ``units`` are those of jobs/unit_recipe.py; None for MFCC.
     """
-    check_voices(bank, backends)
+    given = {backend.name for backend in backends}
+    made = (item for item in speech_backends(job, keys or {}) if item.name not in given)
+    backends = (*backends, *made)
+    check_voices(bank, backends, try_them=check)
     return instruct_s2s(
         Recipe(
             seed=job.seed,
@@ -72,6 +78,7 @@ def pipeline_of(
             backends=backends,
             checks=checks_of(job.checks, job.synthesize),
             augment=augment_of(job.augment, job.seed),
+            finish=finish_of(job.synthesize),
             clusters=job.units.num_clusters,
             max_frames=job.units.num_frames,
             unit_roles=job.units.roles,
@@ -103,16 +110,19 @@ def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond | NoAnswers:
     return Respond(max_chars=job.respond.max_chars.pairs())
 
 
-def check_voices(bank: VoiceBank, backends: tuple[SpeechBackend, ...]) -> None:
+def check_voices(
+    bank: VoiceBank, backends: tuple[SpeechBackend, ...], *, try_them: bool = True
+) -> None:
     """Raise SettingsError or BackendError unless every voice of the bank can be used here."""
     by_name = {backend.name: backend for backend in backends}
     for voice in bank.voices:
         if voice.backend not in by_name:
             raise SettingsError(
                 f"voice bank: voice '{voice.id}' wants the backend '{voice.backend}'; there are "
-                f"{sorted(by_name)}"
+                f"{sorted(by_name)}; describe it in the job's section backends"
             )
-        by_name[voice.backend].check(voice.spec)
+        if try_them:
+            by_name[voice.backend].check(voice.spec)
 
 
 def request_of(
@@ -124,11 +134,13 @@ def request_of(
     refit: bool = False,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
+    check: bool = True,
     absent: list[str] | None = None,
 ) -> Request:
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it.
 
-    ``absent`` is jobs/unit_recipe.py's: given, models that are not here are told in it.
+    ``check``: that its voices can speak here. ``absent`` is jobs/unit_recipe.py's:
+    given, models of units that are not here are told in it.
     """
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_request(
@@ -138,7 +150,7 @@ def request_of(
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
-    told = with_similarity(with_prompts(job, folder), folder)
+    told = with_speech(with_similarity(with_prompts(job, folder), folder), folder)
     try_similarity(told)
     units = told_units(job.units, folder, job.seed, absent)
     told = told.model_copy(update={"units": units.settings})
@@ -148,7 +160,7 @@ def request_of(
         work = store_address(job.output.work, job.output.store)
     source = source_of(job, folder)
     return Request(
-        pipeline=pipeline_of(told, bank, backends, keys, units.plan),
+        pipeline=pipeline_of(told, bank, backends, keys, units.plan, check=check),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
@@ -178,13 +190,14 @@ def source_of(job: JobSettings, folder: Path) -> SourceSettings:
 
 def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
-    job = job.model_copy(update={"units": without_places(job.units)})
+    job = job.model_copy(update={"units": without_unit_places(job.units)})
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "categories", "store"):
         settings["source"].pop(name)
     without_place(settings)
     settings["models"] = without_addresses(settings["models"])
-    settings["voices"] = [asdict(voice) for voice in bank.voices]
+    without_places(settings)
+    settings["voices"] = [voice.facts() for voice in bank.voices]
     return settings
 
 
@@ -194,7 +207,9 @@ def pipeline_from(settings: dict[str, Any]) -> Pipeline:
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_pipeline(job, settings)
     assert isinstance(job, JobSettings)
-    return pipeline_of(job, bank, units=told_units(job.units, Path(), job.seed).plan)
+    units = told_units(job.units, Path(), job.seed).plan
+    check = not job.backends  # replies may stand for an endpoint
+    return pipeline_of(job, bank, units=units, check=check)
 
 
 def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:
@@ -205,7 +220,7 @@ def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:
     if settings.get("pipeline") in HEARD:
         return HEARD[settings["pipeline"]].model_validate(job_document(settings)), VoiceBank(())
     voices = tuple(
-        Voice(**{**item, "roles": tuple(item["roles"]), "splits": tuple(item["splits"])})
+        with_clip(Voice(**{**item, "roles": tuple(item["roles"]), "splits": tuple(item["splits"])}))
         for item in settings["voices"]
     )
     document = {

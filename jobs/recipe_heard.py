@@ -9,7 +9,7 @@ from jobs.sources.open import AUDIO_LAYOUTS
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
-from jobs.unit_recipe import told_units, without_places
+from jobs.unit_recipe import told_units, without_unit_places
 from pipelines.check import CheckRecipe, check
 from pipelines.graph import Pipeline
 from pipelines.request import Request
@@ -119,7 +119,7 @@ def heard_pipeline(
 def heard_settings(job: RetokenizeJob | CheckJob, corpus: Manifest | None) -> dict[str, Any]:
     """What the manifest keeps: no path, the source's snapshot, and the unit sets it brings."""
     if job.units is not None:
-        job = job.model_copy(update={"units": without_places(job.units)})
+        job = job.model_copy(update={"units": without_unit_places(job.units)})
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "store", "audio_folder"):
         settings["source"].pop(name, None)

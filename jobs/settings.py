@@ -6,6 +6,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
+from jobs.engine_settings import EngineSettings
+from jobs.speech_settings import SpeechSettings
 from jobs.unit_settings import Role, Units
 from pipelines.health import Care
 
@@ -184,14 +186,6 @@ class Limits(_Model):
         )
 
 
-class EngineSettings(_Model):
-    """How the work is done. Nothing here changes a byte of the corpus."""
-
-    name: Literal["local"] = "local"
-    workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core; 0: in this process
-    row_timeout_s: Annotated[float, Field(gt=0)] = 120.0
-
-
 class EstimateSettings(_Model):
     """For estimates alone: seconds a row by step, and a price file relative to the job file."""
 
@@ -221,6 +215,7 @@ class JobSettings(BaseJob):
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
     models: dict[str, ModelSettings] = {}
+    backends: dict[str, SpeechSettings] = {}
     rewrite: Rewrite = Rewrite()
     respond: Respond = Respond()
     speakable: Speakable = Speakable()

@@ -88,7 +88,7 @@ def _told(units: Units, folder: Path, seed: int) -> ToldUnits:
     return ToldUnits(settings=told, plan=_clustered(told, model, given, seed))
 
 
-def without_places(units: Units) -> Units:
+def without_unit_places(units: Units) -> Units:
     """What a manifest keeps: no path of this machine."""
     return units.model_copy(update={"model": None, "centroids": None})
 

@@ -18,14 +18,17 @@ from pipelines.unit_nodes import UnitPlan, mfcc_nodes, unit_nodes
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
+from transforms.ask_synthesize import AskSynthesize
 from transforms.augment import Augment
 from transforms.backends import mfcc
 from transforms.backends.tts import SpeechBackend
+from transforms.backends.tts_endpoint import SpeechEndpoint
 from transforms.cast import Cast
 from transforms.check_speakable import CheckSpeakable
 from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
+from transforms.finish import Finish
 from transforms.import_units import NoUnits
 from transforms.listen import Listen
 from transforms.measure import Measured
@@ -36,7 +39,7 @@ from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import GATHER, Gate, Select
 from transforms.split import EVAL, TRAIN, Split
-from transforms.step import Node
+from transforms.step import Node, Resources
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
 from transforms.voices import VoiceBank, candidates
@@ -65,6 +68,7 @@ class Recipe:
     checks: Checks = NO_CHECKS
     augment: Augment | None = None
     units: UnitPlan | None = None  # None: MFCC, by clusters, max_frames and unit_roles
+    finish: Finish | None = None
     pick: Pick | None = None
 
     @property
@@ -108,8 +112,13 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
 def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
     """The steps that speak and that listen, with the same ears."""
     checks = recipe.checks
+    used = {voice.backend for voice in recipe.bank.voices}
+    backends = [item for item in recipe.backends if item.name in used]
+    asks = any(isinstance(item, SpeechEndpoint) for item in backends)
+    rows = max((int(getattr(item, "batch_rows", 1)) for item in backends), default=1)
+    gpus = max((float(getattr(item, "gpus", 0.0)) for item in backends), default=0.0)
     return (
-        Synthesize(
+        (AskSynthesize if asks else Synthesize)(
             bank=recipe.bank,
             backends=recipe.backends,
             sample_rate_hz=mfcc.SAMPLE_RATE_HZ,
@@ -117,6 +126,8 @@ def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
             attempts=checks.attempts,
             retry_below=checks.retry_below,
             aligner=checks.aligner,
+            finish=recipe.finish,
+            resources=Resources(batch_rows=rows, gpus=gpus),
         ),
         Listen(
             seed=recipe.seed,

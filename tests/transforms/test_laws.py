@@ -34,6 +34,7 @@ from tests.builders import (
     questions_only,
     retokenizing,
     spoken_corpus,
+    tone_endpoint,
 )
 from tests.unit_models import codec_step, hubert_plan, own_step
 from transforms.backends.flite import Flite
@@ -50,7 +51,7 @@ from transforms.voices import VoiceBank, load_bank
 FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
 MAIN = {type(node).__name__ for node in pipeline().nodes}
 MAPS = [node.name for node in pipeline().nodes if isinstance(node, Step | Explode)]
-ASKING = ["rewrite-chat", "respond-chat"]
+ASKING = ["rewrite-chat", "respond-chat", "synthesize-endpoint"]
 BY_CLASS = {
     type(node): (f"{made.name}:{node.name}", made)
     for made in (retokenizing(), checking(), questions_only())
@@ -106,10 +107,15 @@ def asking_cases() -> dict[str, Case]:
     chat = Parrot(faulty=0.3)
     nodes = pipeline(rewrite=ask_rewrite(chat), respond=ask_respond(chat, max_asks=2))
     inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "respond")
-    return {
+    cases = {
         f"{name}-chat": Case(f"{name}-chat", nodes.node(name), inputs[name], artifacts)
         for name in ("rewrite", "respond")
     }
+    # Of a server that refuses some texts, so that rows fail beside others.
+    nodes = pipeline(backends=(tone_endpoint(faulty=0.2),))
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "synthesize")
+    name = "synthesize-endpoint"
+    return {**cases, name: Case(name, nodes.node("synthesize"), inputs["synthesize"], artifacts)}
 
 
 @cache
