@@ -9,6 +9,7 @@ from jobs.card import render_card
 from jobs.chat_recipe import read_keys
 from jobs.croissant import croissant
 from jobs.doctor import quick, quick_heard, quick_speech
+from jobs.doctor_units import try_plan
 from jobs.engines import check_engine, num_workers, start_engine
 from jobs.estimate import FILE as ESTIMATE
 from jobs.estimate import Guess, estimate, with_truth
@@ -28,12 +29,17 @@ from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
 from pipelines.telemetry import Telemetry
+from pipelines.unit_nodes import UnitPlan
 from schemas.address import scheme_of
 from schemas.canonical import pretty_json
 from schemas.errors import BackendError, SettingsError
 from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
+from transforms.cluster_units import ClusterUnits
+from transforms.codec_units import CodecUnits
+from transforms.fit_centroids import FitCentroids
 from transforms.synthesize import Synthesize
+from transforms.unit_step import UnitStep
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
 CROISSANT = "croissant.json"
@@ -83,6 +89,7 @@ def build_job(
         view.finished()
         if isinstance(job, JobSettings | CheckJob):
             _look_first(job, planned, view)
+        _try_units(planned, view)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
             raise SettingsError(
                 "output memory://: it lives in one process, and workers are others; give "
@@ -133,6 +140,19 @@ def _look_first(job: JobSettings | CheckJob, planned: Planned, listener: Listene
         listener.note(f"{item.what}: {item.told}; going on with the replies that are stored")
     if failed and not stored:
         raise BackendError("\n  ".join(item.line() for item in failed))
+
+
+def _try_units(planned: Planned, listener: Listener) -> None:
+    """One clip through the model behind the units, before anything is spent on speech.
+
+    Raises BackendError for weights that are partial, or not those of the configuration.
+    """
+    nodes = planned.request.pipeline.nodes
+    step = next((node for node in nodes if isinstance(node, UnitStep)), None)
+    if planned.published or not isinstance(step, ClusterUnits | CodecUnits):
+        return
+    fit = next((node for node in nodes if isinstance(node, FitCentroids)), None)
+    listener.note(f"units {step.set_name}: {try_plan(UnitPlan(step=step, fit=fit))}")
 
 
 def _describe(

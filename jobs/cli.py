@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export, ..."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, export, units, ..."""
 
 import argparse
 import json
@@ -23,6 +23,7 @@ from jobs.summary import (
     json_line,
     print_summary,
 )
+from jobs.units_command import add_units_command
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import DamageError, SettingsError, SystemicError, VoxmillError
 from schemas.snapshot import Manifest, chosen_snapshot, current_version
@@ -197,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     export.set_defaults(command=_export)
+    add_units_command(commands)
     return parser
 
 

@@ -15,6 +15,7 @@ from jobs.chat_settings import ModelSettings
 from jobs.doctor_listen import listening_endpoints, look_at_listeners
 from jobs.doctor_models import Asked, try_endpoint, try_model
 from jobs.doctor_speech import endpoints, look_at_speech
+from jobs.doctor_units import try_units
 from jobs.jobfile import load_overridden
 from jobs.listen_recipe import with_listening
 from jobs.recipe import BACKENDS, pipeline_of, request_of, source_of
@@ -29,6 +30,7 @@ from jobs.similarity_recipe import (
 from jobs.sources.read import read_source
 from jobs.speech_recipe import speech_backends, with_speech
 from jobs.storage import store_address
+from jobs.unit_settings import Units
 from pipelines.probe import check_conditional_puts
 from schemas.errors import VoxmillError
 from schemas.store import open_store
@@ -62,7 +64,7 @@ def doctor(
     findings = [Finding("job file", "ok", str(path))]
     if not isinstance(job, JobSettings):
         findings += _listeners(job, path.parent, ())
-        return [*findings, _heard(job, path.parent), _store(job)]
+        return [*findings, _heard(job, path.parent), *_units(job, path.parent), _store(job)]
     bank: VoiceBank | None = None
     job, likeness = _similarity(job, path.parent)
     try:
@@ -75,6 +77,7 @@ def doctor(
     findings += likeness
     findings += _speech(job, bank) if bank is not None else []
     findings += _listeners(job, path.parent, () if bank is None else bank.langs)
+    findings += _units(job, path.parent)
     findings.append(_source(job, path.parent))
     findings.append(_store(job))
     if pipeline is not None:
@@ -168,6 +171,14 @@ def _finding(what: str, asked: Asked) -> Finding:
 def _speech(job: JobSettings, bank: VoiceBank) -> list[Finding]:
     backends = (*BACKENDS, *speech_backends(job, read_keys(job)))
     return [Finding(**asdict(item)) for item in look_at_speech(job, bank, backends)]
+
+
+def _units(job: BaseJob, folder: Path) -> list[Finding]:
+    """The model behind the units, tried; a job of other pipelines may have none."""
+    units = getattr(job, "units", None)
+    if not isinstance(units, Units):
+        return []
+    return [_finding("units", asked) for asked in try_units(units, folder, job.seed)]
 
 
 def _heard(job: BaseJob, folder: Path) -> Finding:

@@ -15,9 +15,11 @@ from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.speech_recipe import speech_backends, with_clip, with_speech, without_places
 from jobs.storage import store_address
+from jobs.unit_recipe import told_units, without_unit_places
 from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
+from pipelines.unit_nodes import UnitPlan
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
@@ -47,12 +49,14 @@ def pipeline_of(
     bank: VoiceBank,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
+    units: UnitPlan | None = None,
     *,
     check: bool = True,
 ) -> Pipeline:
     """The pipeline of a job. Raises SettingsError or BackendError, with the cure.
 
     ``check``: that every voice can be used here; a plan needs no weights.
+    ``units`` are those of jobs/unit_recipe.py; None for MFCC.
     """
     given = {backend.name for backend in backends}
     made = (item for item in speech_backends(job, keys or {}) if item.name not in given)
@@ -80,9 +84,10 @@ def pipeline_of(
             checks=ears,
             augment=augment_of(job.augment, job.seed),
             finish=finish_of(job.synthesize),
-            clusters=job.units.clusters,
-            max_frames=job.units.max_frames,
+            clusters=job.units.num_clusters,
+            max_frames=job.units.num_frames,
             unit_roles=job.units.roles,
+            units=units,
             gates=tuple(Gate(**gate.model_dump()) for gate in job.gates),
             min_pairs=job.min_pairs,
         )
@@ -135,14 +140,22 @@ def request_of(
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
     check: bool = True,
+    absent: list[str] | None = None,
 ) -> Request:
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it.
 
-    ``check``: that its voices can speak here.
+    ``check``: that its voices can speak here. ``absent`` is jobs/unit_recipe.py's:
+    given, models of units that are not here are told in it.
     """
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_request(
-            job, folder, limit=limit, retry_failed=retry_failed, refit=refit, check=check
+            job,
+            folder,
+            limit=limit,
+            retry_failed=retry_failed,
+            refit=refit,
+            check=check,
+            absent=absent,
         )
     assert isinstance(job, JobSettings)
     if job.output.uri is None:
@@ -151,13 +164,15 @@ def request_of(
     told = with_speech(with_similarity(with_prompts(job, folder), folder), folder)
     told = told.model_copy(update={"checks": with_listening(told.checks, folder)})
     try_similarity(told)
+    units = told_units(job.units, folder, job.seed, absent)
+    told = told.model_copy(update={"units": units.settings})
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
     if job.output.work is not None:
         work = store_address(job.output.work, job.output.store)
     source = source_of(job, folder)
     return Request(
-        pipeline=pipeline_of(told, bank, backends, keys, check=check),
+        pipeline=pipeline_of(told, bank, backends, keys, units.plan, check=check),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
@@ -188,6 +203,7 @@ def source_of(job: JobSettings, folder: Path) -> SourceSettings:
 
 def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
+    job = job.model_copy(update={"units": without_unit_places(job.units)})
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "categories", "store"):
         settings["source"].pop(name)
@@ -205,8 +221,10 @@ def pipeline_from(settings: dict[str, Any]) -> Pipeline:
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_pipeline(job, settings)
     assert isinstance(job, JobSettings)
+    units = told_units(job.units, Path(), job.seed).plan
     given = job.backends or job.checks.asr or job.checks.second or job.checks.mos
-    return pipeline_of(job, bank, check=not given)  # what is stored may stand for them
+    check = not given  # what is stored may stand for them
+    return pipeline_of(job, bank, units=units, check=check)
 
 
 def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
 from pipelines.listening import listening
+from pipelines.unit_nodes import UnitPlan, mfcc_nodes, unit_nodes
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
@@ -32,7 +33,6 @@ from transforms.explode import ExplodeTurns
 from transforms.finish import Finish
 from transforms.gate import Gate
 from transforms.import_units import NoUnits
-from transforms.kmeans import FitKmeans
 from transforms.measure import Measured
 from transforms.measure_pairs import MeasurePairs
 from transforms.measure_units import MeasureUnits
@@ -46,7 +46,6 @@ from transforms.split import EVAL, TRAIN, Split
 from transforms.step import Node, Resources
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
-from transforms.units import MfccUnits
 from transforms.voices import VoiceBank, candidates
 
 NAME = "instruct_s2s"
@@ -72,6 +71,7 @@ class Recipe:
     min_pairs: int
     checks: Checks = NO_CHECKS
     augment: Augment | None = None
+    units: UnitPlan | None = None  # None: MFCC, by clusters, max_frames and unit_roles
     pick: Pick | None = None
     finish: Finish | None = None
 
@@ -150,13 +150,9 @@ def units(recipe: Recipe) -> tuple[Node, ...]:
     """The steps that make units, or that make none where no turn is to have them."""
     if not recipe.answers and "user" not in recipe.unit_roles:
         return (NoUnits(),)
-    fit = FitKmeans(
-        seed=recipe.seed,
-        num_clusters=recipe.clusters,
-        max_frames=recipe.max_frames,
-        roles=recipe.unit_roles,
-    )
-    return (fit, MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters))
+    if recipe.units is not None:
+        return unit_nodes(recipe.units)
+    return mfcc_nodes(recipe.seed, recipe.clusters, recipe.max_frames, recipe.unit_roles)
 
 
 def check_bank(bank: VoiceBank, eval_fraction: float, roles: tuple[str, ...] = SPEAKING) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import pickle
 import pkgutil
 import random
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,11 +36,13 @@ from tests.builders import (
     spoken_corpus,
     tone_endpoint,
 )
+from tests.unit_models import codec_step, hubert_plan, own_step
 from transforms.backends.flite import Flite
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.silero import Silero
 from transforms.checks import Checks
 from transforms.dedup import FindDuplicates
+from transforms.fit_centroids import FitCentroids
 from transforms.gate import Gate
 from transforms.kmeans import FitKmeans
 from transforms.step import BatchFn, Explode, Fit, Step
@@ -59,6 +63,7 @@ BY_CLASS = {
 }
 HEARD = dict(BY_CLASS.values())  # each transform of the pipelines of audio once
 FITS = [node.name for node in PIPELINE.nodes if isinstance(node, Fit)]
+UNITS = ["units-hubert", "units-codec", "units-own"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,29 @@ def heard_cases(pipeline_name: str) -> dict[str, Case]:
 
 
 @cache
+def unit_cases() -> dict[str, Case]:
+    """Units of models: a tiny HuBERT with its centroids, a codec, a speech model's own tokens."""
+    plan = hubert_plan()
+    nodes = pipeline(min_pairs=1, units=plan)
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "units")
+    batch = inputs["units"]
+    lengths = [round(soundfile.info(io.BytesIO(flac.as_py())).frames) for flac in batch["flac"]]
+    own = own_step()
+    codes = [[n % 5 for n in range(own.unit_set("").frames(length))] for length in lengths]
+    columns = [batch["role"], pa.array(lengths, pa.int64()), pa.array(codes, pa.list_(pa.int32()))]
+    owned = pa.RecordBatch.from_arrays(columns, schema=own.reads)
+    return {
+        "units-hubert": Case("units-hubert", plan.step, batch, artifacts),
+        "units-codec": Case("units-codec", codec_step(), batch, {}),
+        "units-own": Case("units-own", own, owned, {}),
+        "kmeans-hubert": Case("kmeans-hubert", plan.fit, inputs["kmeans"], {}),
+    }
+
+
+@cache
 def case(name: str) -> Case:
+    if name in (*UNITS, "kmeans-hubert"):
+        return unit_cases()[name]
     if name in ASKING:
         return asking_cases()[name]
     if name.endswith("-real"):
@@ -177,9 +204,9 @@ def whole_result(name: str) -> pa.RecordBatch:
 
 
 every_map = pytest.mark.parametrize(
-    "name", [*MAPS, *ASKING, *HEARD, "synthesize-flite", "synthesize-real", *REAL]
+    "name", [*MAPS, *ASKING, *UNITS, *HEARD, "synthesize-flite", "synthesize-real", *REAL]
 )
-every_fit = pytest.mark.parametrize("name", FITS)
+every_fit = pytest.mark.parametrize("name", [*FITS, "kmeans-hubert"])
 
 
 def same(found: list[pa.RecordBatch], expected: list[pa.RecordBatch]) -> None:
@@ -225,13 +252,14 @@ def test_every_transform_there_is_stands_in_this_suite() -> None:
     def abstract(node: type) -> set[str]:
         return {node.__name__} if inspect.isabstract(node) else set()
 
-    shown = {type(case(name).node).__name__ for name in [*MAPS, *ASKING, *HEARD, *FITS]}
+    shown = {type(case(name).node).__name__ for name in [*MAPS, *ASKING, *UNITS, *HEARD, *FITS]}
+    shown.add(type(case("kmeans-hubert").node).__name__)
     assert below(Step) | below(Explode) | below(Fit) == shown
 
 
 def test_the_suite_shows_every_transform_enough_rows() -> None:
     """A law over no rows would hold for anything."""
-    for name in (*MAPS, *ASKING):
+    for name in (*MAPS, *ASKING, *UNITS):
         assert case(name).batch.num_rows >= 10, name
         assert whole_result(name).num_rows >= 10, name
     audio = case("synthesize").batch.column("audio")
@@ -242,7 +270,7 @@ def test_the_suite_shows_every_transform_enough_rows() -> None:
     assert not all(reasons)
 
 
-@pytest.mark.parametrize("name", [*MAPS, *ASKING, *FITS, "gather"])
+@pytest.mark.parametrize("name", [*MAPS, *ASKING, *UNITS, *FITS, "gather"])
 def test_a_transform_travels_to_a_worker(name: str) -> None:
     node = case(name).node
     assert pickle.loads(pickle.dumps(node)) == node
@@ -327,19 +355,25 @@ def fits() -> list[Any]:
         pytest.param(plain, id="kmeans"),
         pytest.param(replace(plain, max_frames=40, num_clusters=3), id="kmeans-capped"),
         pytest.param(case("pace").node, id="pace"),
+        pytest.param(case("kmeans-hubert").node, id="kmeans-hubert"),
     ]
 
 
 @cache
 def fitted(fit: Fit) -> bytes:
-    return fit.finalize(fit.merge([fit.partial(case(fit.name).batch, 1)]))
+    return fit.finalize(fit.merge([fit.partial(rows_of(fit), 1)]))
+
+
+def rows_of(fit: Fit) -> pa.RecordBatch:
+    """What a fit step reads here: two of them are called kmeans."""
+    return case("kmeans-hubert" if isinstance(fit, FitCentroids) else fit.name).batch
 
 
 @pytest.mark.parametrize("fit", fits())
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**32), num_cuts=st.integers(0, 12))
 def test_partials_in_any_grouping_merge_in_any_tree(fit: Fit, seed: int, num_cuts: int) -> None:
-    batch = case(fit.name).batch
+    batch = rows_of(fit)
     chance = random.Random(seed)
     order = chance.sample(range(batch.num_rows), batch.num_rows)
     edges = [0, *sorted(chance.choices(range(batch.num_rows + 1), k=num_cuts)), batch.num_rows]
