@@ -24,10 +24,11 @@ from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob
 from jobs.summary import host_facts, run_record
 from pipelines.build import Result, build
-from pipelines.engines.engine import Listener
+from pipelines.engines.engine import Engine, Listener
 from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
+from pipelines.task import Job
 from pipelines.telemetry import Telemetry
 from pipelines.unit_nodes import UnitPlan
 from schemas.address import scheme_of
@@ -102,9 +103,16 @@ def build_job(
         telemetry = Telemetry(view, job.engine.name, workers)
         started = datetime.now(UTC)
         with serving(telemetry, metrics_port, metrics_address):
-            start = start_engine(job, telemetry)
+            start, begun = start_engine(job, telemetry), list[Engine]()
+
+            def started_engine(work: Job) -> Engine:
+                begun.append(start(work))
+                return begun[0]
+
             care = job.limits.care()
-            result = build(planned, start, telemetry, alive.close, care, telemetry)
+            result = build(planned, started_engine, telemetry, alive.close, care, telemetry)
+        if begun:  # a cluster knows better than the job
+            workers = getattr(begun[0], "num_workers", workers)
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged
