@@ -1,5 +1,6 @@
 """`voxmill build`: from a job file to a snapshot, a table and a report."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +56,7 @@ def build_job(
     engine: str | None = None,
     address: str | None = None,
     workers: int | None = None,
+    beam: Sequence[str] = (),
     limit: int | None = None,
     retry_failed: bool = False,
     refit: bool = False,
@@ -67,8 +69,20 @@ def build_job(
     Gives the job as it was run, what was done, and how many workers did it.
     """
     job = load_overridden(
-        path, changes, source=source, output=output, engine=engine, address=address, workers=workers
+        path,
+        changes,
+        source=source,
+        output=output,
+        engine=engine,
+        address=address,
+        workers=workers,
+        beam=beam,
     )
+    if beam and job.engine.name != "beam":
+        raise SettingsError(
+            f"-- {' '.join(beam)}: what stands after -- is for Beam, and the engine is "
+            f"{job.engine.name}; give --engine beam"
+        )
     # workers of other engines start in folders of their own
     here = path if job.engine.name == "local" else path.absolute()
     request = request_of(

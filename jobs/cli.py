@@ -35,6 +35,7 @@ DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
 EXAMPLES = """examples:
   voxmill build examples/instruct_s2s.yaml --output corpus
   voxmill build JOB.yaml --output corpus --input rows.json --set source.adapter=alpaca
+  voxmill build JOB.yaml --output gs://BUCKET/corpus --engine beam -- --runner=DataflowRunner ...
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
   voxmill doctor JOB.yaml
   voxmill inspect corpus
@@ -56,7 +57,8 @@ exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message on stderr and an exit code."""
     logging.basicConfig(format="voxmill: %(levelname)s: %(message)s", level=logging.WARNING)
-    options = _parser().parse_args(arguments)
+    words, beam = _parted(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words, argparse.Namespace(beam=beam))
     command: Callable[[argparse.Namespace], int] = options.command
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
@@ -82,6 +84,14 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The words of a build before -- and those after it, which are for Beam."""
+    if arguments[:1] != ["build"] or "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
@@ -250,6 +260,7 @@ def _build(options: argparse.Namespace) -> int:
         engine=options.engine,
         address=options.address,
         workers=options.workers,
+        beam=options.beam,
         limit=options.limit,
         retry_failed=options.retry_failed,
         refit=options.refit,
