@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   voxmill build JOB.yaml --output corpus --input rows.json --set source.adapter=alpaca
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
   voxmill doctor JOB.yaml
+  voxmill schedule JOB.yaml --to k8s --output s3://BUCKET/CORPUS --file cron.yaml
   voxmill inspect corpus
   voxmill verify corpus
   voxmill clean corpus --dry-run
@@ -116,6 +117,16 @@ def _parser() -> argparse.ArgumentParser:
     _job_options(plan)
     plan.set_defaults(command=_plan)
 
+    schedule = commands.add_parser("schedule", help="the objects that build a job in a cluster")
+    _job_options(schedule, limit=False)
+    schedule.add_argument("--to", required=True, choices=["k8s"], help="a CronJob and a RayJob")
+    schedule.add_argument("--file", type=Path, metavar="FILE", help="write there, not to stdout")
+    schedule.add_argument("--crd", type=Path, metavar="FILE", help="KubeRay's ray.io_rayjobs.yaml")
+    schedule.add_argument(
+        "--kubernetes", default="1.31", metavar="VERSION", help="of the cluster (default: 1.31)"
+    )
+    schedule.set_defaults(command=_schedule)
+
     doctor = commands.add_parser("doctor", help="try every backend, voice, endpoint and store")
     _job_options(doctor)
     doctor.set_defaults(command=_doctor)
@@ -172,12 +183,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _job_options(parser: argparse.ArgumentParser) -> None:
+def _job_options(parser: argparse.ArgumentParser, *, limit: bool = True) -> None:
     parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
     parser.add_argument("job", type=Path, help="a job file (YAML)")
     parser.add_argument("--input", metavar="PATH", help="another source than the job's")
     parser.add_argument("--output", metavar="URI", help="where the corpus is, or shall be")
-    parser.add_argument("--limit", type=int, metavar="N", help="read only the first N rows")
+    if limit:
+        parser.add_argument("--limit", type=int, metavar="N", help="read only the first N rows")
     parser.add_argument(
         "--set",
         action="append",
@@ -258,6 +270,27 @@ def _plan(options: argparse.Namespace) -> int:
     (sys.stderr if options.json else sys.stdout).write(text)
     if options.json:
         print(json.dumps(figures))
+    return EXIT_OK
+
+
+def _schedule(options: argparse.Namespace) -> int:
+    from jobs.schedule.write import schedule
+
+    done = schedule(
+        options.job,
+        options.changes,
+        source=options.input,
+        output=options.output,
+        crd=options.crd,
+        kubernetes=options.kubernetes,
+    )
+    sys.stderr.write("".join(f"voxmill: note: {note}\n" for note in done.notes))
+    if options.file is not None:
+        options.file.write_text(done.text, encoding="utf-8")
+    elif not options.json:
+        print(done.text, end="")
+    if options.json:
+        print(json.dumps(done.value))
     return EXIT_OK
 
 

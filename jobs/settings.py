@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
+from jobs.schedule_settings import ScheduleSettings
 from pipelines.health import Care
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -210,6 +211,7 @@ class BaseJob(_Model):
     shards: Shards = Shards()
     limits: Limits = Limits()
     engine: EngineSettings = EngineSettings()
+    schedule: ScheduleSettings | None = None  # when and where a cluster builds it
 
 
 class JobSettings(BaseJob):
