@@ -3,18 +3,21 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
 from jobs.doctor import quick
 from jobs.jobfile import load_overridden
+from jobs.metrics import LOOPBACK, serving
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
 from jobs.report.data import gather
 from jobs.report.render import render_report
 from jobs.settings import BaseJob, JobSettings
-from jobs.summary import run_record
+from jobs.summary import host_facts, run_record
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
@@ -22,6 +25,7 @@ from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
 from pipelines.task import Job
+from pipelines.telemetry import Telemetry
 from schemas.address import scheme_of
 from schemas.canonical import pretty_json
 from schemas.errors import BackendError, SettingsError
@@ -43,6 +47,8 @@ def build_job(
     retry_failed: bool = False,
     refit: bool = False,
     quiet: bool = False,
+    metrics_port: int | None = None,
+    metrics_address: str = LOOPBACK,
 ) -> tuple[BaseJob, Result, int]:
     """Load, check, plan and build a job; the options stand above the file's settings.
 
@@ -74,8 +80,12 @@ def build_job(
                 "output memory://: it lives in one process, and workers are others; give "
                 "--workers 0, or another --output"
             )
-        start = _starter(job, workers, view)
-        result = build(planned, start, view, alive.close, job.limits.care())
+        telemetry = Telemetry(view, job.engine.name, workers)
+        started = datetime.now(UTC)
+        with serving(telemetry, metrics_port, metrics_address):
+            start = _starter(job, workers, telemetry)
+            care = job.limits.care()
+            result = build(planned, start, telemetry, alive.close, care, telemetry)
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged
@@ -83,7 +93,7 @@ def build_job(
             or any(store.size(name) is None for name in (RUN, CARD, REPORT))
         ):
             view.stage("report", 1)
-            _describe(store, job, result, workers)
+            _describe(store, job, result, workers, host_facts(started, telemetry))
             view.finished()
     return job, result, workers
 
@@ -104,9 +114,11 @@ def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
         raise BackendError("\n  ".join(item.line() for item in failed))
 
 
-def _describe(store: Store, job: BaseJob, result: Result, workers: int) -> None:
+def _describe(
+    store: Store, job: BaseJob, result: Result, workers: int, facts: dict[str, Any]
+) -> None:
     """Write what people read: run.json, the dataset card, the page to look at and listen to."""
-    run = run_record(job, result, workers)
+    run = {**run_record(job, result, workers), **facts}
     corpus = gather(store, result.manifest)
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))

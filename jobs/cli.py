@@ -110,6 +110,15 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--refit", action="store_true", help="fit centroids anew, not the parent snapshot's"
     )
+    build.add_argument(
+        "--metrics-port", type=int, metavar="N", help="answer Prometheus there while it runs"
+    )
+    build.add_argument(
+        "--metrics-address",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="where (default: %(default)s; 0.0.0.0 lets other machines ask)",
+    )
     build.add_argument("--quiet", action="store_true", help="no progress")
     build.set_defaults(command=_build)
 
@@ -234,6 +243,8 @@ def _build(options: argparse.Namespace) -> int:
         retry_failed=options.retry_failed,
         refit=options.refit,
         quiet=options.quiet,
+        metrics_port=options.metrics_port,
+        metrics_address=options.metrics_address,
     )
     assert job.output.uri is not None
     console = Console(stderr=options.json)

@@ -13,12 +13,13 @@ from jobs.inspect_words import gates_of, origin_lines, turn_lines
 from jobs.report.reading import IndexRow, index_rows, outcome_rows, read_sample
 from jobs.report.render import duration
 from jobs.report.waveform import loudest
+from jobs.running import running_builds, running_lines
 from jobs.saving import save_files
 from pipelines.outcome import Outcome
 from schemas.canonical import pretty_json
 from schemas.errors import SettingsError
 from schemas.shard import flac_suffix
-from schemas.snapshot import Manifest, chosen_snapshot
+from schemas.snapshot import Manifest, chosen_snapshot, versions
 from schemas.store import Store, StoreAddress, open_store
 from transforms.audio import decode_flac
 
@@ -50,6 +51,10 @@ def inspect(
     SettingsError for what is not there, DamageError.
     """
     store = open_store(uri)
+    running = running_builds(store) if key is None else []
+    if running and not versions(store):  # a first build has no snapshot yet
+        lines = [f"{store.uri}: no snapshot yet", *running_lines(running)]
+        return Inspected(terminal("\n".join(lines)), {"running": running})
     manifest = chosen_snapshot(store, version)
     if key is None:
         if save_to is not None:
@@ -58,6 +63,9 @@ def inspect(
                 "the first keys"
             )
         found = _overview(store, manifest)
+        if running:
+            lines = [*running_lines(running), "", found.text]
+            found = Inspected("\n".join(lines), {**found.value, "running": running})
     else:
         state, name = find_row(store, manifest, key)
         if state == "accepted":

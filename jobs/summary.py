@@ -1,6 +1,10 @@
 """What a build tells: the table for people, the JSON line for programs, run.json for later."""
 
+import os
+import platform
 from collections import Counter
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +14,7 @@ from jobs.settings import BaseJob, JobSettings
 from jobs.spending import spending
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code
+from pipelines.telemetry import Telemetry
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.snapshot import Manifest, snapshot_path
 from schemas.store import Store
@@ -43,8 +48,25 @@ def run_record(job: BaseJob, result: Result, workers: int) -> dict[str, Any]:
         "workers": workers,
         "environment": dict(environment()),
         "build_id": result.manifest["build_id"],
+        "settings": result.manifest["settings"],
         "lost": result.lost,
         **(spending(job, result) if isinstance(job, JobSettings) else {}),
+    }
+
+
+def host_facts(started: datetime, telemetry: Telemetry) -> dict[str, Any]:
+    """For run.json: when, where and with what; what each step did. No setting that is a secret."""
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": {
+            "name": platform.node(),
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "voxmill": version("voxmill"),
+        },
+        "steps": telemetry.status()["steps"],
     }
 
 

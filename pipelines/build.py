@@ -9,7 +9,7 @@ import heapq
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ from pipelines.task import (
     State,
     Task,
 )
+from pipelines.telemetry import Telemetry
 from schemas.canonical import pretty_json
 from schemas.errors import DamageError, StoreError, SystemicError
 from schemas.snapshot import FileEntry, Manifest, read_verified
@@ -88,6 +89,7 @@ class _Run:
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
     lost: list[Lost] = field(default_factory=list)
     health: Health = field(default_factory=lambda: Health(Care()))
+    counted: Callable[[Mapping[str, Mapping[str, Any]]], None] = lambda steps: None
 
     @property
     def state(self) -> State:
@@ -108,6 +110,7 @@ class _Run:
         for receipt in self.engine.run(tasks):
             add_spent(self.asked, receipt.pop("asked", {}))
             steps = receipt.pop("steps", {})
+            self.counted(steps)
             self.health.take(steps)
             for step, stats in steps.items():
                 rows[step] = rows.get(step, 0) + stats["rows"]
@@ -125,10 +128,12 @@ def build(
     listener: Listener,
     shown: Callable[[], None] = lambda: None,
     care: Care = Care(),  # noqa: B008 - frozen
+    telemetry: Telemetry | None = None,
 ) -> Result:
     """Build what was prepared; if its snapshot stands already, check it and mend what is damaged.
 
-    ``shown`` is called as soon as the build shows a sign of life of its own.
+    ``shown`` is called as soon as the build shows a sign of life of its own. ``telemetry``, if
+    there is one, is the ``listener``: it is told what receipts say, and shown on the output.
     Raises DamageError where a published file is damaged and comes out different when recomputed;
     SystemicError where so many rows of a step fail that ``care`` stops the build. Then what was
     done is kept but for those failures: the same call tries their rows again.
@@ -168,12 +173,15 @@ def build(
         carry=carry,
         row_attempts=care.row_attempts,
     )
-    with holding(output, job.build_id, job.scratch, plan, planned.pins):
+    status = telemetry.status if telemetry is not None else dict[str, object]
+    with holding(output, job.build_id, job.scratch, plan, planned.pins, status=status):
         shown()
         engine = start(job)
         try:
             run = _Run(planned, engine, listener, _whole_pins(output, planned), carry)
             run.health = Health(care)
+            if telemetry is not None:
+                run.counted = telemetry.counted
             manifest = _run(run, output, open_store(request.work))
             exhibits = _exhibits(run, output, open_store(request.work), manifest)
         except SystemicError:

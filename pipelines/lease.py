@@ -4,9 +4,10 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from schemas.canonical import pretty_json
 from schemas.errors import StoreError
@@ -15,7 +16,7 @@ from schemas.store import Store
 
 logger = logging.getLogger(__name__)
 FOLDER = "running"
-BEAT_S = 60.0
+BEAT_S = 10.0
 LIVE_S = 300.0  # a sign of life that is older belongs to a build that died
 
 
@@ -30,6 +31,7 @@ class Lease:
     artifacts: Mapping[str, FileEntry]  # that it took from its parent
     started_s: float
     seen_s: float
+    status: Mapping[str, Any] = field(default_factory=dict)  # pipelines/telemetry.py
 
 
 @contextmanager
@@ -40,8 +42,12 @@ def holding(
     plan: FileEntry | None,
     artifacts: Mapping[str, FileEntry],
     beat_s: float = BEAT_S,
+    status: Callable[[], Mapping[str, object]] = dict,
 ) -> Iterator[None]:
-    """Show that a build runs, until the block ends. A killed one stops showing it by itself."""
+    """Show that a build runs, until the block ends. A killed one stops showing it by itself.
+
+    ``status`` is written with every beat. A beat that cannot be written costs a warning.
+    """
     path = f"{FOLDER}/{scratch.rpartition('/')[2]}.json"
     record: dict[str, object] = {
         "build_id": build_id,
@@ -58,7 +64,7 @@ def holding(
     def beat() -> None:
         while not done.wait(beat_s):
             try:
-                store.put(path, pretty_json(record))
+                store.put(path, pretty_json({**record, "status": status()}))
             except StoreError as error:
                 logger.warning("a sign of life could not be written: %s", error)
 
@@ -99,6 +105,7 @@ def leases(store: Store) -> list[Lease]:
                     value["artifacts"],
                     meta.modified_s if started_s is None else float(started_s),
                     meta.modified_s,
+                    value.get("status", {}),
                 )
             )
         except (ValueError, KeyError, TypeError, StoreError):  # torn, or ended meanwhile
