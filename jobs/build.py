@@ -10,6 +10,8 @@ from typing import Any
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
 from jobs.doctor import quick
+from jobs.estimate import FILE as ESTIMATE
+from jobs.estimate import Guess, estimate, with_truth
 from jobs.jobfile import load_overridden
 from jobs.metrics import LOOPBACK, serving
 from jobs.progress import ProgressView
@@ -80,6 +82,10 @@ def build_job(
                 "output memory://: it lives in one process, and workers are others; give "
                 "--workers 0, or another --output"
             )
+        guess = None
+        if not planned.published:
+            guess = estimate(planned, store, job, path.parent, workers)
+            store.put(ESTIMATE, pretty_json(guess.value()))
         telemetry = Telemetry(view, job.engine.name, workers)
         started = datetime.now(UTC)
         with serving(telemetry, metrics_port, metrics_address):
@@ -93,7 +99,8 @@ def build_job(
             or any(store.size(name) is None for name in (RUN, CARD, REPORT))
         ):
             view.stage("report", 1)
-            _describe(store, job, result, workers, host_facts(started, telemetry))
+            facts = host_facts(started, telemetry)
+            _describe(store, job, result, workers, facts, guess)
             view.finished()
     return job, result, workers
 
@@ -115,10 +122,19 @@ def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
 
 
 def _describe(
-    store: Store, job: BaseJob, result: Result, workers: int, facts: dict[str, Any]
+    store: Store,
+    job: BaseJob,
+    result: Result,
+    workers: int,
+    facts: dict[str, Any],
+    guess: Guess | None,
 ) -> None:
     """Write what people read: run.json, the dataset card, the page to look at and listen to."""
     run = {**run_record(job, result, workers), **facts}
+    if guess is not None:  # before the page, which shows it
+        told = with_truth(guess, result.manifest, run)
+        complete = not any(result.reused.values()) and not result.carried
+        store.put(ESTIMATE, pretty_json(told.value(complete=complete)))
     corpus = gather(store, result.manifest)
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))

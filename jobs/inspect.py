@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from jobs.estimate import read_estimate, told_lines
 from jobs.find_row import find_row
 from jobs.inspect_words import gates_of, origin_lines, turn_lines
 from jobs.report.reading import IndexRow, index_rows, outcome_rows, read_sample
@@ -63,6 +64,9 @@ def inspect(
                 "the first keys"
             )
         found = _overview(store, manifest)
+        if (told := read_estimate(store)) is not None:
+            text = "\n".join([found.text, "", *told_lines(told)])
+            found = Inspected(text, {**found.value, "estimate": told})
         if running:
             lines = [*running_lines(running), "", found.text]
             found = Inspected("\n".join(lines), {**found.value, "running": running})

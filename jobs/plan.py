@@ -1,8 +1,10 @@
 """`voxmill plan`: the DAG, the fingerprints, what would be reused, and a guess of the size."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+from jobs.estimate import Guess, estimate, lines
 from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
 from jobs.settings import JobSettings
@@ -18,7 +20,12 @@ def plan_text(
     """The plan for people, and its figures for programs. Nothing is written anywhere."""
     job = load_overridden(path, changes, source=source, output=output)
     request = request_of(job, path.parent, limit=limit)
-    seen = preview(request)
+    guessed: list[Guess] = []
+    workers = job.engine.workers if job.engine.workers is not None else os.cpu_count() or 1
+    seen = preview(
+        request,
+        lambda planned, store: guessed.append(estimate(planned, store, job, path.parent, workers)),
+    )
     planned = seen.planned
     figures: dict[str, Any] = {
         "build_id": planned.build_id,
@@ -39,7 +46,8 @@ def plan_text(
     if isinstance(job, JobSettings):
         figures["asks_guess"] = estimate_figures(job, seen.asks)
         asks = estimate_lines(job, seen.asks)
-    return "\n".join([*_graph(seen), *_reuse(seen), *asks, ""]), figures
+    figures["estimate"] = guessed[0].value()
+    return "\n".join([*_graph(seen), *_reuse(seen), *asks, *lines(guessed[0]), ""]), figures
 
 
 def _graph(seen: Preview) -> list[str]:

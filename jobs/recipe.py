@@ -33,7 +33,7 @@ from transforms.text.speakable import Limits
 from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
-NOT_IN_MANIFEST = {"output", "engine", "limits", "schedule"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "estimate", "schedule"}
 HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
     "retokenize": RetokenizeJob,
     "check": CheckJob,

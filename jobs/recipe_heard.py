@@ -20,7 +20,7 @@ from schemas.unitset import UnitSet
 from transforms.dedup import FindDuplicates
 from transforms.select import Gate
 
-NOT_IN_MANIFEST = {"output", "engine", "limits", "schedule"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "estimate", "schedule"}
 BOTH_SPLITS = 0.1  # of a corpus with train and eval: what shards are planned for
 
 

@@ -201,6 +201,13 @@ class EngineSettings(_Model):
     row_timeout_s: Annotated[float, Field(gt=0)] = 120.0
 
 
+class EstimateSettings(_Model):
+    """For estimates alone: seconds a row by step, and a price file relative to the job file."""
+
+    rates: dict[str, Annotated[float, Field(ge=0)]] = {}
+    prices: str | None = None
+
+
 class BaseJob(_Model):
     """What every pipeline's job has; its subclasses name the pipeline and its settings."""
 
@@ -211,6 +218,7 @@ class BaseJob(_Model):
     shards: Shards = Shards()
     limits: Limits = Limits()
     engine: EngineSettings = EngineSettings()
+    estimate: EstimateSettings = EstimateSettings()
     schedule: ScheduleSettings | None = None  # when and where a cluster builds it
 
 

@@ -1,7 +1,7 @@
 """What a build would do, with nothing written: the plan and what the memo holds for it."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,13 +107,19 @@ class Preview:
     carried: int = 0  # rows that stand as they are in the parent
 
 
-def preview(request: Request) -> Preview:
-    """Plan a request and look up every row in the memo. Nothing is written to the output."""
+def preview(
+    request: Request, look: Callable[[Planned, Store], None] = lambda planned, store: None
+) -> Preview:
+    """Plan a request and look up every row in the memo. Nothing is written to the output.
+
+    ``look`` is shown the plan while its files can be read.
+    """
     with tempfile.TemporaryDirectory(prefix="voxmill-preview-") as folder:
         scratch = FileStore(Path(folder))
         output = Overlay(open_store(request.output), scratch)
         work = Overlay(open_store(request.work), scratch)
         planned = prepare(request, output)
+        look(planned, output)
         artifacts = dict(planned.pins)
         unfitted: list[str] = []
         for fit in request.pipeline.fits():

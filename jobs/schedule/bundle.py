@@ -126,6 +126,7 @@ def _paths(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]
         ("source", "categories"),
         ("source", "audio_folder"),
         ("voices", "bank"),
+        ("estimate", "prices"),
     ):
         holder = document.get(section)
         if isinstance(holder, dict) and holder.get(key) is not None:
