@@ -139,6 +139,7 @@ def request_of(
         work=work,
         settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
+        rows_per_partition=job.shards.partition_rows,
         eval_fraction=job.splits.eval_fraction,
         limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,

@@ -58,6 +58,7 @@ def heard_request(
         work=work,
         settings=settings,
         target_bytes=round(job.shards.target_mb * 1e6),
+        rows_per_partition=job.shards.partition_rows,
         eval_fraction=_eval_share(job, corpus),
         limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,

@@ -164,9 +164,13 @@ class Gate(_Model):
 
 
 class Shards(_Model):
-    """``target_mb`` is the planned size of a shard in MB."""
+    """``target_mb`` is the planned size of a shard in MB.
+
+    ``partition_rows`` is how many rows a task takes, of those that are new; None: 8 to 16.
+    """
 
     target_mb: Annotated[float, Field(gt=0)] = 128.0
+    partition_rows: Annotated[int, Field(ge=1, le=4096)] | None = None
 
 
 class Limits(_Model):

@@ -13,11 +13,23 @@ from transforms.step import Resources
 WAIT_S = 900  # for worker pods, whose image may have to be pulled
 
 
-def entrypoint() -> str:
-    """What the cluster runs: the same build as by hand, on the Ray around it."""
+def entrypoint(told: ScheduleSettings, steps: Sequence[Resources]) -> str:
+    """What the cluster runs: the same build as by hand, on the Ray around it.
+
+    Where pods may be added, it asks for as many workers as the most pods hold: else a pool stays
+    as large as the cluster is when it begins.
+    """
     command = ["voxmill", "build", f"{JOB_FOLDER}/{JOB_FILE}", "--engine", "ray", "--quiet"]
     command += ["--set", "engine.ray.address=auto", "--set", f"engine.ray.wait_s={WAIT_S}"]
+    if _grows(told):
+        cpus, _, _ = sized(told.workers, [item for item in steps if item.gpus == 0])
+        most = max(1, told.workers.max * int(cpus))
+        command += ["--set", f"engine.ray.max_workers={most}"]
     return shlex.join([*command, "--json"])
+
+
+def _grows(told: ScheduleSettings) -> bool:
+    return any(pods.min < pods.max for pods in (told.workers, told.gpu_workers))
 
 
 def ray_job(
@@ -35,7 +47,7 @@ def ray_job(
         },
         "workerGroupSpecs": _groups(told, labels, config, steps),
     }
-    if any(told_pods.min < told_pods.max for told_pods in (told.workers, told.gpu_workers)):
+    if _grows(told):
         cluster["enableInTreeAutoscaling"] = True
     version = _ray_version()
     if version is not None:
@@ -47,7 +59,7 @@ def ray_job(
         "kind": "RayJob",
         "metadata": {"name": name, "namespace": told.namespace, "labels": dict(labels)},
         "spec": {
-            "entrypoint": entrypoint(),
+            "entrypoint": entrypoint(told, steps),
             "backoffLimit": told.retries,
             "activeDeadlineSeconds": told.deadline_s,
             "shutdownAfterJobFinishes": True,

@@ -59,6 +59,7 @@ def test_what_is_written_holds_by_kubernetes_and_by_kuberays_own_schema(tmp_path
         workers={"min": 1, "max": 8, "node_selector": {"pool": "cpu"}},
     )
     assert done.value["checked_by_crd"]
+    assert "engine.ray.max_workers=32" in done.value["entrypoint"]  # 8 pods of 4 cores
     made, schema = ray_job_of(done), ray_schema(CRD, "v1")
     for damage in (
         lambda job: job["spec"].update(entrypont="x"),
@@ -165,6 +166,7 @@ def test_pods_run_without_rights_and_secrets_are_names(tmp_path: Path) -> None:
         assert {"secretRef": {"name": "keys"}} in pod["containers"][0]["envFrom"]
         assert not pod["automountServiceAccountToken"]
     assert "envFrom" not in pods[0]["containers"][0]
+    assert "max_workers" not in run["entrypoint"]
     rules = objects_of(done)["Role"][0]["rules"]
     assert rules == [
         {"apiGroups": ["ray.io"], "resources": ["rayjobs"], "verbs": ["create", "get"]}
