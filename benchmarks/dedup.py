@@ -18,6 +18,7 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ import pyarrow as pa
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from pipelines.memo import pack_bytes, unpack
-from pipelines.task import reduce_parts
+from pipelines.reduction import levels
+from pipelines.task import merge_parts
 from schemas.columns import Reason
 from schemas.conversation import Turn, row_id, turn
-from schemas.store import open_store
+from schemas.store import Store, open_store
 from transforms.dedup import Dedup, FindDuplicates, Near
 from transforms.minhash import tokens
 
@@ -146,9 +148,16 @@ def _write_partials(span: tuple[int, int, int, str]) -> dict[str, float]:
 def _finish(folder: str) -> float:
     store = open_store(folder)
     parts = sorted(store.list("fit"))
-    artifact = reduce_parts(FIT, (unpack(store.get(path), path) for path in parts))
-    store.put("artifact", artifact)
+    for knots in levels(parts, "fit"):  # a build's workers share these merges
+        for knot in knots:
+            store.put(knot.into, pack_bytes(_merged(store, knot.parts)))
+        parts = [knot.into for knot in knots]
+    store.put("artifact", FIT.finalize(_merged(store, parts)))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _merged(store: Store, parts: Iterable[str]) -> pa.Table:
+    return merge_parts(FIT, (unpack(store.get(path), path) for path in parts))
 
 
 def _quality(artifact: bytes, num_rows: int) -> dict[str, Any]:

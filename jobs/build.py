@@ -1,7 +1,5 @@
 """`voxmill build`: from a job file to a snapshot, a table and a report."""
 
-import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +7,13 @@ from typing import Any
 
 from jobs.card import render_card
 from jobs.chat_recipe import models_of, read_keys
-from jobs.doctor import quick
+from jobs.croissant import croissant
+from jobs.doctor import quick, quick_speech
+from jobs.engines import check_engine, num_workers, start_engine
 from jobs.estimate import FILE as ESTIMATE
 from jobs.estimate import Guess, estimate, with_truth
 from jobs.jobfile import load_overridden
+from jobs.license import granted_of
 from jobs.metrics import LOOPBACK, serving
 from jobs.progress import ProgressView
 from jobs.recipe import request_of
@@ -21,20 +22,20 @@ from jobs.report.render import render_report
 from jobs.settings import BaseJob, JobSettings
 from jobs.summary import host_facts, run_record
 from pipelines.build import Result, build
-from pipelines.engines.engine import Engine, Listener
-from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.engines.engine import Listener
 from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
-from pipelines.task import Job
 from pipelines.telemetry import Telemetry
 from schemas.address import scheme_of
 from schemas.canonical import pretty_json
 from schemas.errors import BackendError, SettingsError
 from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
+from transforms.synthesize import Synthesize
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
+CROISSANT = "croissant.json"
 
 
 def build_job(
@@ -44,6 +45,7 @@ def build_job(
     source: str | None = None,
     output: str | None = None,
     engine: str | None = None,
+    address: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
     retry_failed: bool = False,
@@ -57,16 +59,20 @@ def build_job(
     Gives the job as it was run, what was done, and how many workers did it.
     """
     job = load_overridden(
-        path, changes, source=source, output=output, engine=engine, workers=workers
+        path, changes, source=source, output=output, engine=engine, address=address, workers=workers
     )
+    # workers of other engines start in folders of their own
+    here = path if job.engine.name == "local" else path.absolute()
     request = request_of(
         job,
-        path.parent,
+        here.parent,
         limit=limit,
         retry_failed=retry_failed,
         refit=refit,
         keys=read_keys(job) if isinstance(job, JobSettings) else None,
     )
+    check_engine(job)
+    workers = num_workers(job)
     with ProgressView(quiet=quiet) as view, ExitStack() as alive:
         store = open_store(request.output)
         pointer = read_pointer(store)
@@ -76,7 +82,6 @@ def build_job(
         view.finished()
         if isinstance(job, JobSettings):
             _look_first(job, planned, view)
-        workers = _workers(job)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
             raise SettingsError(
                 "output memory://: it lives in one process, and workers are others; give "
@@ -89,14 +94,14 @@ def build_job(
         telemetry = Telemetry(view, job.engine.name, workers)
         started = datetime.now(UTC)
         with serving(telemetry, metrics_port, metrics_address):
-            start = _starter(job, workers, telemetry)
+            start = start_engine(job, telemetry)
             care = job.limits.care()
             result = build(planned, start, telemetry, alive.close, care, telemetry)
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged
             or moved
-            or any(store.size(name) is None for name in (RUN, CARD, REPORT))
+            or any(store.size(name) is None for name in (RUN, CARD, CROISSANT, REPORT))
         ):
             view.stage("report", 1)
             facts = host_facts(started, telemetry)
@@ -110,9 +115,12 @@ def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
 
     Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
     """
-    if planned.published or not models_of(job):
+    if planned.published or not (models_of(job) or job.backends):
         return
-    failed = [item for item in quick(job) if item.state == "failed"]
+    nodes = planned.request.pipeline.nodes
+    banks = [node.bank for node in nodes if isinstance(node, Synthesize)]
+    looked = [*quick(job), *(item for bank in banks for item in quick_speech(job, bank))]
+    failed = [item for item in looked if item.state == "failed"]
     work = open_store(planned.request.work)
     stored = planned.parent is not None or bool(work.list("replies"))
     for item in failed if stored else ():
@@ -139,19 +147,7 @@ def _describe(
     page = render_report(store, result.manifest, run, result.exhibits, corpus)
     store.put(REPORT, page.encode("utf-8"))
     if current_version(store) in (None, result.manifest["version"]):  # the card is for readers
-        store.put(CARD, render_card(store, result.manifest, corpus).encode("utf-8"))
+        granted = granted_of(result.manifest, corpus)
+        store.put(CARD, render_card(store, result.manifest, corpus, granted).encode("utf-8"))
+        store.put(CROISSANT, pretty_json(croissant(result.manifest, corpus, granted)))
     store.put(RUN, pretty_json(run))
-
-
-def _workers(job: BaseJob) -> int:
-    count = job.engine.workers
-    return os.cpu_count() or 1 if count is None else count
-
-
-def _starter(job: BaseJob, workers: int, listener: Listener) -> Callable[[Job], Engine]:
-    def start(work: Job) -> Engine:
-        if workers == 0:
-            return InlineEngine(work, listener)
-        return LocalEngine(work, workers, job.engine.row_timeout_s, listener)
-
-    return start

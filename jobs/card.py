@@ -7,9 +7,11 @@ from typing import Any, Final
 import yaml
 
 from jobs.card_heard import introduction, is_heard, making
+from jobs.card_license import license_words
+from jobs.card_names import plain_name
 from jobs.card_snippets import how_to_read
-from jobs.license import as_code, hub_license, license_words
-from jobs.report.data import Corpus
+from jobs.license import Granted, as_code, granted_of
+from jobs.report.corpus import Corpus
 from jobs.report.reading import read_sample
 from jobs.report.views import bounds_words
 from jobs.report.words import clipped
@@ -25,14 +27,18 @@ LARGER: Final = ((1e7, "1M<n<10M"), (1e8, "10M<n<100M"), (1e9, "100M<n<1B"))
 EXCERPT_CHARS: Final = 160
 
 
-def render_card(store: Store, manifest: Manifest, stats: Corpus) -> str:
+def render_card(
+    store: Store, manifest: Manifest, stats: Corpus, granted: Granted | None = None
+) -> str:
     """The card. ``stats`` is what jobs.report.data.gather found in this snapshot.
 
-    It says nothing of when and where the corpus was made. Raises DamageError.
+    ``granted`` is its license, where somebody said more than the snapshot does. It says nothing
+    of when and where the corpus was made. Raises DamageError.
     """
+    granted = granted or granted_of(manifest, stats)
     sections = [
-        _front_matter(manifest, stats),
-        f"# {_plain(str(manifest['settings']['name']))}",
+        _front_matter(manifest, stats, granted),
+        f"# {plain_name(manifest)}",
         _introduction(manifest, stats),
         "## Size",
         _sizes(stats),
@@ -46,7 +52,7 @@ def render_card(store: Store, manifest: Manifest, stats: Corpus) -> str:
         "## Limits",
         _limits(manifest, stats),
         "## License",
-        license_words(stats.licenses, _voice_licenses(stats)),
+        license_words(granted),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -56,7 +62,7 @@ def size_category(rows: int) -> str:
     return next((name for least, name in (*SIZES, *LARGER) if rows < least), "n>1T")
 
 
-def _front_matter(manifest: Manifest, stats: Corpus) -> str:
+def _front_matter(manifest: Manifest, stats: Corpus, granted: Granted) -> str:
     shards = manifest["shards"]
     splits = sorted({shard["split"] for shard in shards}, reverse=True)
     files = [
@@ -67,8 +73,8 @@ def _front_matter(manifest: Manifest, stats: Corpus) -> str:
         for split in splits
     ]
     value: dict[str, object] = {
-        "pretty_name": _plain(str(manifest["settings"]["name"])),
-        **hub_license(stats.licenses),
+        "pretty_name": plain_name(manifest),
+        **granted.front_matter(),
         "language": stats.langs,
         "task_categories": TASKS,
         "size_categories": [size_category(manifest["counts"]["accepted"])],
@@ -245,11 +251,6 @@ def _limits(manifest: Manifest, stats: Corpus) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _voice_licenses(stats: Corpus) -> list[str]:
-    heard = {voice for _, _, _, voice, _ in stats.voices}
-    return sorted({voice.license for voice in stats.bank.voices if voice.id in heard})
-
-
 def _short(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
         return {name: _short(item) for name, item in value.items()}
@@ -261,8 +262,3 @@ def _short(value: Any) -> Any:  # noqa: ANN401 - JSON
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """A name from a user as plain words."""
-    return " ".join("".join(c if c.isalnum() or c in "-_." else " " for c in text).split())

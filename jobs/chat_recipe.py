@@ -9,6 +9,7 @@ from typing import Any
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.settings import JobSettings
 from jobs.similarity_recipe import similarity_of
+from jobs.speech_settings import SpeechEndpointSettings
 from schemas.errors import SettingsError
 from transforms.ask import Prompts
 from transforms.ask_respond import AskRespond
@@ -54,12 +55,17 @@ def models_of(job: JobSettings) -> dict[str, ModelSettings]:
 
 def read_keys(job: JobSettings) -> Keys:
     """The API keys that are set in the environment. One that is missing is told by the doctor."""
-    names = {
+    names: set[str | None] = {
         model.endpoint.api_key_env
         for model in models_of(job).values()
         if model.endpoint is not None and model.endpoint.api_key_env
     }
-    return {name: Secret(os.environ[name].strip()) for name in names if os.environ.get(name)}
+    for backend in job.backends.values():
+        if isinstance(backend, SpeechEndpointSettings) and backend.endpoint is not None:
+            names.add(backend.endpoint.api_key_env)
+    return {
+        name: Secret(os.environ[name].strip()) for name in names if name and os.environ.get(name)
+    }
 
 
 def with_prompts(job: JobSettings, folder: Path) -> JobSettings:

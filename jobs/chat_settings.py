@@ -65,6 +65,7 @@ class ModelSettings(_Model):
 
     backend: Literal["endpoint", "vllm"] = "endpoint"
     model: str
+    license: str = ""  # what it asks of the texts that it writes; changes no byte of them
     revision: str = ""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95

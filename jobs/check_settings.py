@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from transforms import augment, checks
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.silero import Silero
+from transforms.finish import Finish
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -24,10 +25,16 @@ class Checks(_Model):
 
 
 class Synthesize(_Model):
-    """How often an utterance may be said again, and with what score one is content."""
+    """How often an utterance may be said again, and with what score one is content.
+
+    ``pad_s``: so much silence before and after speech, found by voice activity; ``loudness_lufs``:
+    the integrated loudness to bring a clip to. Both off (null): what the voice said ships.
+    """
 
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     retry_below: Fraction = 0.5
+    pad_s: Annotated[float, Field(ge=0, le=5)] | None = None
+    loudness_lufs: Annotated[float, Field(ge=-60, le=-5)] | None = None
 
 
 _Range = tuple[float, float]
@@ -65,6 +72,17 @@ def checks_of(settings: Checks, synthesize: Synthesize | None = None) -> checks.
         asr_fraction=settings.asr_fraction,
         attempts=synthesize.attempts,
         retry_below=synthesize.retry_below,
+    )
+
+
+def finish_of(settings: Synthesize) -> Finish | None:
+    """What is done to a spoken clip, or None where nothing is."""
+    if settings.pad_s is None and settings.loudness_lufs is None:
+        return None
+    return Finish(
+        pad_s=settings.pad_s,
+        loudness_lufs=settings.loudness_lufs,
+        detector=None if settings.pad_s is None else Silero(),
     )
 
 

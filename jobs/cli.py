@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export, ..."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from jobs.cli_people import add_people_commands
 from jobs.storage import corpus_address, store_address
 from jobs.summary import (
     EXIT_FAILED_ROWS,
@@ -37,6 +38,9 @@ EXAMPLES = """examples:
   voxmill doctor JOB.yaml
   voxmill schedule JOB.yaml --to k8s --output s3://BUCKET/CORPUS --file cron.yaml
   voxmill inspect corpus
+  voxmill report s3://bucket/corpus --output report.html
+  voxmill diff corpus@v000001 corpus@v000002
+  voxmill card corpus --for-publication
   voxmill verify corpus
   voxmill clean corpus --dry-run
   voxmill replay corpus KEY
@@ -44,7 +48,8 @@ EXAMPLES = """examples:
   voxmill build examples/retokenize.yaml --input corpus --output corpus2
   voxmill build examples/check.yaml --input tars/ --output checked
 
-exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
+exit codes: 0 done; 1 a gate or a verification failed, `diff` found drift, or a license is
+unknown; 2 usage, settings, source or store;
 3 more rows failed than `limits` allows; 130 interrupted, run again to resume
 """
 
@@ -95,7 +100,14 @@ def _parser() -> argparse.ArgumentParser:
 
     build = commands.add_parser("build", help="build a corpus, or go on with one")
     _job_options(build)
-    build.add_argument("--engine", choices=["local"], help="where the work is done")
+    build.add_argument(
+        "--engine", metavar="NAME", help="where the work is done: local, ray or beam (local)"
+    )
+    build.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="a Ray cluster's head, or auto (default: a Ray of this machine's own)",
+    )
     build.add_argument(
         "--workers",
         type=int,
@@ -136,6 +148,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     schedule.set_defaults(command=_schedule)
 
+    expectations = commands.add_parser(
+        "expectations", help="write the suite that a job's schema, gates and limits make"
+    )
+    _job_options(expectations)
+    expectations.set_defaults(command=_expectations)
+
     doctor = commands.add_parser("doctor", help="try every backend, voice, endpoint and store")
     _job_options(doctor)
     doctor.set_defaults(command=_doctor)
@@ -156,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--save-to", type=Path, metavar="DIR", help="write its files there")
     inspect.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     inspect.set_defaults(command=_inspect)
+
+    add_people_commands(commands, _corpus_options)
 
     clean = commands.add_parser("clean", help="remove what no snapshot names and no build needs")
     clean.add_argument("uri", help="the corpus")
@@ -230,6 +250,7 @@ def _store_options(parser: argparse.ArgumentParser) -> None:
 
 def _build(options: argparse.Namespace) -> int:
     from jobs.build import build_job
+    from jobs.expecting import why_not
 
     _check_numbers(options)
     job, result, workers = build_job(
@@ -238,6 +259,7 @@ def _build(options: argparse.Namespace) -> int:
         source=options.input,
         output=options.output,
         engine=options.engine,
+        address=options.address,
         workers=options.workers,
         limit=options.limit,
         retry_failed=options.retry_failed,
@@ -251,6 +273,8 @@ def _build(options: argparse.Namespace) -> int:
     output = open_store(store_address(job.output.uri, job.output.store))
     print_summary(output, result, workers, console)
     code, why = exit_code(job, result.manifest)
+    if code == EXIT_OK and (why := why_not(job, output, result.manifest)):
+        code = EXIT_GATE
     if why:
         current = current_version(output)
         stays = "" if current is None else f"; latest.json stays at version {current}"
@@ -302,6 +326,15 @@ def _schedule(options: argparse.Namespace) -> int:
         print(done.text, end="")
     if options.json:
         print(json.dumps(done.value))
+    return EXIT_OK
+
+
+def _expectations(options: argparse.Namespace) -> int:
+    from jobs.expecting import suite_text
+    from jobs.jobfile import load_overridden
+
+    job = load_overridden(options.job, options.changes, source=options.input, output=options.output)
+    sys.stdout.write(suite_text(job))
     return EXIT_OK
 
 

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from jobs.chat_recipe import backend_of, chats_of, missing_key, models_of, read_keys, with_prompts
 from jobs.chat_settings import ModelSettings
 from jobs.doctor_models import Asked, try_endpoint, try_model
+from jobs.doctor_speech import endpoints, look_at_speech
 from jobs.jobfile import load_overridden
-from jobs.recipe import BACKENDS, check_voices, pipeline_of, request_of, source_of
+from jobs.recipe import BACKENDS, pipeline_of, request_of, source_of
 from jobs.settings import BaseJob, JobSettings
 from jobs.similarity_recipe import (
     settings_of,
@@ -23,6 +24,7 @@ from jobs.similarity_recipe import (
     without_similarity,
 )
 from jobs.sources.read import read_source
+from jobs.speech_recipe import speech_backends, with_speech
 from jobs.storage import store_address
 from pipelines.probe import check_conditional_puts
 from schemas.errors import VoxmillError
@@ -61,18 +63,18 @@ def doctor(
     job, likeness = _similarity(job, path.parent)
     try:
         bank = load_bank(path.parent / job.voices.bank)
-        job = with_prompts(job, path.parent)
-        pipeline = pipeline_of(job, bank)
+        job = with_speech(with_prompts(job, path.parent), path.parent)
+        pipeline = pipeline_of(job, bank, check=False)
     except VoxmillError as error:
         findings.append(_failed("job", error, "mend what it names in the job file"))
         pipeline = None
     findings += likeness
-    findings += _voices(bank) if bank is not None else []
+    findings += _speech(job, bank) if bank is not None else []
     findings.append(_source(job, path.parent))
     findings.append(_store(job))
     if pipeline is not None:
         findings += quick(job)
-        reached = all(item.state != "failed" for item in findings if item.what.startswith("model"))
+        reached = all(item.state != "failed" for item in findings if item.what.startswith("model "))
         steps = [step for step in pipeline.steps() if isinstance(step, AskingStep)]
         findings += list(_round_trips(job, steps)) if reached else []
     return findings
@@ -104,6 +106,11 @@ def quick(job: JobSettings) -> list[Finding]:
     return found
 
 
+def quick_speech(job: JobSettings, bank: VoiceBank) -> list[Finding]:
+    """The cheap part of servers of speech."""
+    return [Finding(**asdict(item)) for item in endpoints(job, bank)]
+
+
 def _similarity(job: JobSettings, folder: Path) -> tuple[JobSettings, list[Finding]]:
     """The sentence model, loaded and tried; a job whose model is of no use goes on without it."""
     if settings_of(job) is None:
@@ -133,15 +140,9 @@ def _finding(what: str, asked: Asked) -> Finding:
     return Finding(what, asked.state, asked.told, asked.cure)
 
 
-def _voices(bank: VoiceBank) -> list[Finding]:
-    bad = []
-    for voice in bank.voices:
-        try:
-            check_voices(VoiceBank((voice,)), BACKENDS)
-        except VoxmillError as error:
-            bad.append(_failed(f"voice {voice.id}", error, "see the message"))
-    good = len(bank.voices) - len(bad)
-    return [*bad, Finding("voices", "ok", f"{good} of {len(bank.voices)} can speak here")]
+def _speech(job: JobSettings, bank: VoiceBank) -> list[Finding]:
+    backends = (*BACKENDS, *speech_backends(job, read_keys(job)))
+    return [Finding(**asdict(item)) for item in look_at_speech(job, bank, backends)]
 
 
 def _heard(job: BaseJob, folder: Path) -> Finding:

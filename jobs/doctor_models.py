@@ -35,7 +35,7 @@ class Asked:
 def try_endpoint(url: str, model: ModelSettings, key: Secret | None) -> Asked:
     """GET /models: one round trip without a token spent."""
     try:
-        status, text = asyncio.run(_get(url.rstrip("/") + "/models", key))
+        status, text = asyncio.run(get_text(url.rstrip("/") + "/models", key))
     except ImportError:
         cure = "pip install -c constraints.txt -e '.[llm]'"
         return Asked("failed", "the endpoint client needs aiohttp", cure)
@@ -73,7 +73,8 @@ def _context(model: ModelSettings, served: dict[str, Any]) -> Asked:
     return Asked("ok", f"serves {model.model} with a context of {told} tokens")
 
 
-async def _get(url: str, key: Secret | None) -> tuple[int, str]:
+async def get_text(url: str, key: Secret | None) -> tuple[int, str]:
+    """Status and text of an address. Raises OSError or TimeoutError."""
     import aiohttp
 
     headers = {} if key is None else {"Authorization": f"Bearer {key.reveal()}"}

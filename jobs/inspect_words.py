@@ -14,7 +14,7 @@ from schemas.shard import durations_suffix, read_npy, units_suffix
 from schemas.snapshot import Manifest
 from schemas.store import Store
 from transforms.backends.tts import Samples
-from transforms.select import Gate
+from transforms.gate import Gate
 
 COLUMNS: Final = 72  # of a waveform
 UNITS: Final = 24
@@ -92,7 +92,7 @@ def _changes(turn: Mapping[str, Any]) -> list[str]:
 
 
 def _measures(turn: Mapping[str, Any], gates: Sequence[Gate]) -> list[str]:
-    rows = judged(turn["measures"], gates, turn["role"], turn["lang"])
+    rows = judged(turn["measures"], gates, turn["role"], turn["lang"], turn["voice"] or "")
     lines = []
     for row in rows:
         verdict = f"  {MARKS[row.verdict]} {row.gate}" if row.gate else ""

@@ -2,9 +2,9 @@
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -68,6 +68,7 @@ def load_overridden(
     source: str | None = None,
     output: str | None = None,
     engine: str | None = None,
+    address: str | None = None,
     workers: int | None = None,
 ) -> BaseJob:
     """A job file with the command line's options standing above it."""
@@ -75,6 +76,7 @@ def load_overridden(
         "source.path": _from_here(source),
         "output.uri": output,
         "engine.name": engine,
+        "engine.ray.address": address,
         "engine.workers": workers,
     }
     given = [
@@ -166,7 +168,7 @@ def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydant
     if item["type"] in ("tuple_type", "list_type"):
         return f"setting '{place}': got {item['input']!r:.80}; wanted a list, given as a whole"
     got = repr(item["input"])
-    return f"setting '{place}': got {got[:80]}; {item['msg'].lower()}"
+    return f"setting '{place}': got {got[:80]}; {item['msg'].removeprefix('Value error, ').lower()}"
 
 
 def _known_keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
@@ -175,12 +177,20 @@ def _known_keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[st
             continue
         if part not in model.model_fields:
             continue  # a name that the job itself gives, such as a model's
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        inner = [
-            item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)
-        ]
+        inner = list(_models(model.model_fields[part].annotation))
         if not inner:
             return []
+        if len(inner) > 1:  # one of several kinds, which the place names
+            kinds = [item for item in inner if "kind" in item.model_fields]
+            named = [i for i in kinds if get_args(i.model_fields["kind"].annotation)[0] in place]
+            inner = named or inner
         model = inner[0]
     return list(model.model_fields)
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models in an annotation, however deep: of a dict's values, of a union's members."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for item in get_args(annotation):
+        yield from _models(item)

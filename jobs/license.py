@@ -1,95 +1,185 @@
-"""What a corpus may say of its license, from the licenses of its source rows and voices."""
+"""What a corpus may say of its license: what follows from source, language model, TTS and voice."""
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias
 
-# SPDX ids, in lower case, whose name on the Hugging Face Hub is another or that the Hub knows
-SAME: Final = (
-    "apache-2.0 mit bsd bsd-2-clause bsd-3-clause cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 "
-    "cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 "
-    "cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 "
-    "cdla-permissive-1.0 cdla-permissive-2.0 wtfpl epl-1.0 epl-2.0 mpl-2.0 isc zlib unlicense"
-).split()
-RENAMED: Final = {
-    "gpl-2.0-only": "gpl-2.0",
-    "gpl-2.0-or-later": "gpl-2.0",
-    "gpl-3.0-only": "gpl-3.0",
-    "gpl-3.0-or-later": "gpl-3.0",
-    "agpl-3.0-only": "agpl-3.0",
-    "agpl-3.0-or-later": "agpl-3.0",
-    "lgpl-3.0-only": "lgpl-3.0",
-    "lgpl-3.0-or-later": "lgpl-3.0",
-    "gfdl-1.3-only": "gfdl",
-    "gfdl-1.3-or-later": "gfdl",
-    "odbl-1.0": "odbl",
-    "odc-by-1.0": "odc-by",
-    "pddl-1.0": "pddl",
-    "c-uda-1.0": "c-uda",
-}
-HUB: Final = {**{name: name for name in SAME}, **RENAMED}
-UNKNOWN: Final = ("", "unknown", "other", "none", "noassertion")
+from jobs.license_table import FORBIDDING, NON_COMMERCIAL, SHARE_ALIKE, Terms, terms_of
+from jobs.report.corpus import Corpus
+from schemas.errors import SettingsError
+from schemas.snapshot import Manifest
+
+Kind: TypeAlias = Literal["source", "language model", "speech synthesis", "voice"]
+# Programs whose license covers the program and says nothing of the sound that it makes. What a
+# voice of theirs is licensed under is said in the voice bank.
+PROGRAMS: Final = {"espeak": "GPL-3.0-or-later"}
+UNKNOWN: Final = "unknown"
 
 
-def is_known(license_id: str) -> bool:
-    """Whether a row says under which license it is."""
-    return license_id.strip().lower() not in UNKNOWN
+@dataclass(frozen=True)
+class Part:
+    """Something that the corpus is made with: what it is, its license, how much rests on it."""
+
+    kind: Kind
+    name: str
+    license: str
+    samples: int = 0
+    terms: Terms | None = None
+    binds: bool = True  # whether the license reaches what is made with it
+
+    @property
+    def told(self) -> str:
+        """In words, for lists of what is unknown."""
+        return f"{self.kind} {self.name}: {self.license or 'none given'}"
 
 
-def hub_license(licenses: Mapping[str, int]) -> dict[str, str]:
-    """The license keys of a dataset card: one id that the Hub knows, else ``other`` with a name."""
-    names = sorted(name for name in licenses if is_known(name))
-    if not names:
-        return {"license": "unknown"}
-    if len(names) < len(licenses):
-        return {"license": "other", "license_name": "partly-unknown"}
-    if len(names) > 1:
-        return {"license": "other", "license_name": "several-see-each-sample"}
-    known = HUB.get(names[0].lower())
-    if known is not None:
-        return {"license": known}
-    return {"license": "other", "license_name": _slug(names[0])}
+@dataclass(frozen=True)
+class Granted:
+    """The outcome. ``license`` is a name on the Hugging Face Hub, or ``unknown``."""
+
+    parts: Sequence[Part]
+    license: str
+    restrictions: Sequence[str]
+    unknown: Sequence[str]  # what has no known license
+    forbidding: Sequence[str]  # what may not be published at all
+
+    @property
+    def publishable(self) -> bool:
+        """Whether everything is known and nothing forbids."""
+        return not self.unknown and not self.forbidding
+
+    def alike(self) -> list[tuple[Part, list[str]]]:
+        """Parts of one kind under one license as one, with all their names and samples."""
+        found: dict[tuple[Kind, str, bool], list[Part]] = {}
+        for part in self.parts:
+            found.setdefault((part.kind, part.license, part.binds), []).append(part)
+        return [
+            (
+                replace(parts[0], samples=sum(part.samples for part in parts)),
+                [part.name for part in parts],
+            )
+            for parts in found.values()
+        ]
+
+    def front_matter(self) -> dict[str, str]:
+        """The license keys of a dataset card."""
+        if self.unknown:
+            return {"license": UNKNOWN}
+        if self.forbidding:
+            return {"license": "other", "license_name": "may-not-be-published"}
+        return {"license": self.license}
 
 
-def license_words(licenses: Mapping[str, int], voices: Sequence[str]) -> str:
-    """The license section: what the sources' licenses ask of whoever passes the corpus on."""
-    parts = [
-        "Texts, spoken texts, audio and units are made from the source rows, so the rows' licenses "
-        "hold for them. Each sample's `KEY.json` names its own.",
-        "\n".join(f"- {as_code(name)}: {n:,} samples" for name, n in sorted(licenses.items())),
+def granted_of(
+    manifest: Manifest, corpus: Corpus, said: Mapping[str, str] | None = None
+) -> Granted:
+    """The license of a corpus. ``said`` gives licenses by name: of a source, a model, a voice.
+
+    It also may say what an unknown license amounts to. Raises SettingsError for what is not there.
+    """
+    told = said or {}
+    parts = [_with(part, told) for part in _parts(manifest, corpus)]
+    names = {part.name for part in _parts(manifest, corpus)}
+    names |= {part.license for part in _parts(manifest, corpus)}
+    for name in sorted(set(told) - names):
+        raise SettingsError(
+            f"--license {name}={told[name]}: nothing here is named so; there are "
+            f"{', '.join(sorted(names - {''}))}"
+        )
+    return outcome(parts)
+
+
+def outcome(parts: Sequence[Part]) -> Granted:
+    """The most restrictive outcome of all parts that bind."""
+    binding = [part for part in parts if part.binds]
+    unknown = [part.told for part in binding if part.terms is None]
+    unknown += [] if binding else ["the corpus: nothing in it has a license"]
+    known = [(part, part.terms) for part in binding if part.terms is not None]
+    forbidding = [
+        f"{part.told} ({ask})" for part, terms in known for ask in terms.asks if ask in FORBIDDING
     ]
-    unknown = sum(number for name, number in licenses.items() if not is_known(name))
-    if unknown:
-        parts.append(
-            f"**Warning: {unknown:,} samples have no known license.** Find out what their source "
-            "allows before you pass them on, or leave them out by `license` in `KEY.json`."
-        )
-    words = {word for name in licenses for word in name.upper().split("-")}
-    if "NC" in words:
-        parts.append("**Some rows are licensed for non-commercial use only.**")
-    if "SA" in words or any(name.upper().startswith(("GPL", "ODBL")) for name in licenses):
-        parts.append("Some rows ask that what is made from them is shared under the same license.")
-    if "ND" in words:
-        parts.append(
-            "**Warning: some rows allow no derivatives, and speech made from a text is one.** Ask "
-            "their owners before you pass such samples on."
-        )
-    if any(name.upper().startswith("CC-BY") for name in licenses):
-        parts.append("Some rows ask for attribution: name their sources where you use them.")
-    if voices:
-        names = ", ".join(map(as_code, voices))
-        parts.append(
-            f"The voices that are heard are licensed {names}. The licenses of synthesis programs "
-            "cover the programs; whether a voice's license says more about its audio, see there."
-        )
-    return "\n\n".join(part for part in parts if part)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "unnamed"
+    forbidding += _contradictions(known)
+    strictest = max((terms for _, terms in known), key=lambda terms: terms.rank, default=None)
+    asks = dict.fromkeys(ask for _, terms in known for ask in terms.asks)
+    return Granted(
+        parts=parts,
+        license=UNKNOWN if strictest is None or unknown else strictest.hub,
+        restrictions=[ask for ask in asks if ask not in FORBIDDING],
+        unknown=list(dict.fromkeys(unknown)),
+        forbidding=list(dict.fromkeys(forbidding)),
+    )
 
 
 def as_code(text: str) -> str:
     """A word from a user as Markdown code: inert, and on one line."""
     shown = "".join(" " if char in "`|<>" or not char.isprintable() else char for char in text)
     return f"`{shown.strip()}`" if shown.strip() else "(none given)"
+
+
+def _with(part: Part, told: Mapping[str, str]) -> Part:
+    """The part under the license that somebody says it has. Raises SettingsError."""
+    given = told.get(part.name, told.get(part.license))
+    if given is None:
+        return part
+    terms = terms_of(given)
+    if terms is None:
+        raise SettingsError(
+            f"--license {part.name}={given}: not in the table of jobs/license_table.py; wanted an "
+            "SPDX id or a name of the Hugging Face Hub, such as cc-by-4.0"
+        )
+    return replace(part, license=given, terms=terms, binds=True)
+
+
+def _parts(manifest: Manifest, corpus: Corpus) -> Iterator[Part]:
+    for (source, granted), amount in sorted(corpus.origins.items()):
+        yield Part("source", source, granted, amount.samples, terms_of(granted))
+    yield from _models(dict(manifest["settings"]), corpus)
+    yield from _voices(corpus)
+
+
+def _voices(corpus: Corpus) -> Iterator[Part]:
+    """The programs that speak, and the voices that are heard."""
+    heard: dict[str, int] = {}
+    for (_, _, _, voice, _), amount in corpus.voices.items():
+        heard[voice] = heard.get(voice, 0) + amount.samples
+    by_id = {voice.id: voice for voice in corpus.bank.voices}
+    for backend in sorted({by_id[name].backend for name in heard if name in by_id}):
+        if backend in PROGRAMS:
+            granted = PROGRAMS[backend]
+            yield Part("speech synthesis", backend, granted, 0, terms_of(granted), binds=False)
+    for name, samples in sorted(heard.items()):
+        if name in by_id:
+            known = by_id[name]
+            # the bank gives such a voice the license of the program that makes it
+            binds = known.license != PROGRAMS.get(known.backend)
+            yield Part("voice", name, known.license, samples, terms_of(known.license), binds)
+
+
+def _models(settings: dict[str, Any], corpus: Corpus) -> Iterator[Part]:
+    """The language models that wrote what is said."""
+    samples = sum(amount.samples for amount in corpus.places.values())
+    names = [
+        settings[step]["chat"]["model"]
+        for step in ("rewrite", "respond")
+        if isinstance(settings.get(step), dict) and settings[step].get("backend") == "chat"
+    ]
+    for name in dict.fromkeys(names):
+        model = settings["models"][name]
+        granted = str(model.get("license", ""))
+        yield Part("language model", str(model["model"]), granted, samples, terms_of(granted))
+
+
+def _contradictions(known: Iterable[tuple[Part, Terms]]) -> list[str]:
+    """Share-alike of one part against what another part asks of the same samples."""
+    parts = list(known)
+    found = []
+    for part, terms in parts:
+        for other, others in parts:
+            apart = part.kind != other.kind or part.kind == "language model"
+            if not apart or part is other or SHARE_ALIKE not in terms.asks:
+                continue
+            shared = SHARE_ALIKE in others.asks and others.hub != terms.hub
+            paid = NON_COMMERCIAL in others.asks and NON_COMMERCIAL not in terms.asks
+            if shared or paid:
+                found.append(f"{part.told} and {other.told} contradict each other")
+    return found

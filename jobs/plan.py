@@ -8,6 +8,7 @@ from jobs.estimate import Guess, estimate, lines
 from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
 from jobs.settings import JobSettings
+from jobs.speech_recipe import absent_models
 from jobs.spending import estimate_figures, estimate_lines
 from pipelines.preview import Preview, preview
 from pipelines.request import state_of
@@ -19,7 +20,7 @@ def plan_text(
 ) -> tuple[str, dict[str, Any]]:
     """The plan for people, and its figures for programs. Nothing is written anywhere."""
     job = load_overridden(path, changes, source=source, output=output)
-    request = request_of(job, path.parent, limit=limit)
+    request = request_of(job, path.parent, limit=limit, check=False)
     guessed: list[Guess] = []
     workers = job.engine.workers if job.engine.workers is not None else os.cpu_count() or 1
     seen = preview(
@@ -46,6 +47,12 @@ def plan_text(
     if isinstance(job, JobSettings):
         figures["asks_guess"] = estimate_figures(job, seen.asks)
         asks = estimate_lines(job, seen.asks)
+        figures["models_not_here"] = absent_models(job, path.parent)
+        if figures["models_not_here"]:
+            asks.append(
+                f"  not here: {', '.join(figures['models_not_here'])}; a build wants their files "
+                "first (`voxmill doctor JOB` says how), and fingerprints from cast on will differ"
+            )
     figures["estimate"] = guessed[0].value()
     return "\n".join([*_graph(seen), *_reuse(seen), *asks, *lines(guessed[0]), ""]), figures
 

@@ -1,17 +1,18 @@
 """From a validated job to what pipelines understand: the recipe, the source, the request."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
-from jobs.check_settings import augment_of, checks_of
+from jobs.check_settings import augment_of, checks_of, finish_of
+from jobs.expecting import expectations_of
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
 from jobs.similarity_recipe import try_similarity, with_similarity, without_place
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
+from jobs.speech_recipe import speech_backends, with_clip, with_speech, without_places
 from jobs.storage import store_address
 from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
@@ -33,7 +34,7 @@ from transforms.text.speakable import Limits
 from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
-NOT_IN_MANIFEST = {"output", "engine", "limits", "estimate", "schedule"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate", "schedule"}
 HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
     "retokenize": RetokenizeJob,
     "check": CheckJob,
@@ -45,9 +46,17 @@ def pipeline_of(
     bank: VoiceBank,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
+    *,
+    check: bool = True,
 ) -> Pipeline:
-    """The pipeline of a job. Raises SettingsError or BackendError, with the cure."""
-    check_voices(bank, backends)
+    """The pipeline of a job. Raises SettingsError or BackendError, with the cure.
+
+    ``check``: that every voice can be used here; a plan needs no weights.
+    """
+    given = {backend.name for backend in backends}
+    made = (item for item in speech_backends(job, keys or {}) if item.name not in given)
+    backends = (*backends, *made)
+    check_voices(bank, backends, try_them=check)
     return instruct_s2s(
         Recipe(
             seed=job.seed,
@@ -66,6 +75,7 @@ def pipeline_of(
             backends=backends,
             checks=checks_of(job.checks, job.synthesize),
             augment=augment_of(job.augment, job.seed),
+            finish=finish_of(job.synthesize),
             clusters=job.units.clusters,
             max_frames=job.units.max_frames,
             unit_roles=job.units.roles,
@@ -96,16 +106,19 @@ def _respond(job: JobSettings, keys: Keys) -> Respond | AskRespond | NoAnswers:
     return Respond(max_chars=job.respond.max_chars.pairs())
 
 
-def check_voices(bank: VoiceBank, backends: tuple[SpeechBackend, ...]) -> None:
+def check_voices(
+    bank: VoiceBank, backends: tuple[SpeechBackend, ...], *, try_them: bool = True
+) -> None:
     """Raise SettingsError or BackendError unless every voice of the bank can be used here."""
     by_name = {backend.name: backend for backend in backends}
     for voice in bank.voices:
         if voice.backend not in by_name:
             raise SettingsError(
                 f"voice bank: voice '{voice.id}' wants the backend '{voice.backend}'; there are "
-                f"{sorted(by_name)}"
+                f"{sorted(by_name)}; describe it in the job's section backends"
             )
-        by_name[voice.backend].check(voice.spec)
+        if try_them:
+            by_name[voice.backend].check(voice.spec)
 
 
 def request_of(
@@ -117,15 +130,19 @@ def request_of(
     refit: bool = False,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
+    check: bool = True,
 ) -> Request:
-    """The request that a job makes. ``folder`` is the job file's: its paths are relative to it."""
+    """The request that a job makes. ``folder`` is the job file's: its paths are relative to it.
+
+    ``check``: that its voices can speak here.
+    """
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_request(job, folder, limit=limit, retry_failed=retry_failed, refit=refit)
     assert isinstance(job, JobSettings)
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
-    told = with_similarity(with_prompts(job, folder), folder)
+    told = with_speech(with_similarity(with_prompts(job, folder), folder), folder)
     try_similarity(told)
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
@@ -133,7 +150,7 @@ def request_of(
         work = store_address(job.output.work, job.output.store)
     source = source_of(job, folder)
     return Request(
-        pipeline=pipeline_of(told, bank, backends, keys),
+        pipeline=pipeline_of(told, bank, backends, keys, check=check),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
@@ -143,6 +160,7 @@ def request_of(
         eval_fraction=job.splits.eval_fraction,
         limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
+        expects=expectations_of(job, folder),
         retry_failed=retry_failed,
         refit=refit,
     )
@@ -169,7 +187,8 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
         settings["source"].pop(name)
     without_place(settings)
     settings["models"] = without_addresses(settings["models"])
-    settings["voices"] = [asdict(voice) for voice in bank.voices]
+    without_places(settings)
+    settings["voices"] = [voice.facts() for voice in bank.voices]
     return settings
 
 
@@ -179,7 +198,7 @@ def pipeline_from(settings: dict[str, Any]) -> Pipeline:
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_pipeline(job, settings)
     assert isinstance(job, JobSettings)
-    return pipeline_of(job, bank)
+    return pipeline_of(job, bank, check=not job.backends)  # replies may stand for an endpoint
 
 
 def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:
@@ -190,7 +209,7 @@ def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:
     if settings.get("pipeline") in HEARD:
         return HEARD[settings["pipeline"]].model_validate(job_document(settings)), VoiceBank(())
     voices = tuple(
-        Voice(**{**item, "roles": tuple(item["roles"]), "splits": tuple(item["splits"])})
+        with_clip(Voice(**{**item, "roles": tuple(item["roles"]), "splits": tuple(item["splits"])}))
         for item in settings["voices"]
     )
     document = {

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.check_settings import checks_of
+from jobs.expecting import expectations_of
 from jobs.settings_heard import CheckJob, HeardSource, RetokenizeJob
 from jobs.sources.open import AUDIO_LAYOUTS
 from jobs.sources.read import read_source
@@ -20,7 +21,7 @@ from schemas.unitset import UnitSet
 from transforms.dedup import FindDuplicates
 from transforms.select import Gate
 
-NOT_IN_MANIFEST = {"output", "engine", "limits", "estimate", "schedule"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate", "schedule"}
 BOTH_SPLITS = 0.1  # of a corpus with train and eval: what shards are planned for
 
 
@@ -62,6 +63,7 @@ def heard_request(
         eval_fraction=_eval_share(job, corpus),
         limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
+        expects=expectations_of(job, folder),
         retry_failed=retry_failed,
         refit=refit,
     )

@@ -9,9 +9,13 @@ from jobs.inspect import terminal
 from jobs.recipe import pipeline_from
 from jobs.report.reading import index_rows, outcome_rows
 from jobs.saving import save_files
+from pipelines.graph import Pipeline
 from pipelines.replay import Replayed, Stands, replay, stored_sample
 from schemas.snapshot import Manifest, chosen_snapshot
 from schemas.store import Store, StoreAddress, open_store
+from transforms.backends.tts import bit_stable
+from transforms.backends.tts_endpoint import SpeechEndpoint
+from transforms.synthesize import Synthesize
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def replay_row(
     store = open_store(uri)
     manifest = chosen_snapshot(store, version)
     stands = _stands(store, manifest, *find_row(store, manifest, key))
-    result = replay(store, manifest, pipeline_from(dict(manifest["settings"])), stands)
+    pipeline = pipeline_from(dict(manifest["settings"]))
+    result = replay(store, manifest, pipeline, stands)
     saved: list[Path] = []
     if save_to is not None:
         for folder, members in (("stored", stands.members), ("made", result.made)):
@@ -54,7 +59,7 @@ def replay_row(
         "fingerprints": {name: list(pair) for name, pair in result.fingerprints.items()},
         "saved": [str(path) for path in saved],
     }
-    lines = [*_lines(stands, result), *(f"saved {path}" for path in saved)]
+    lines = [*_lines(stands, result, _unsteady(pipeline)), *(f"saved {path}" for path in saved)]
     return Report(terminal("\n".join(lines)), value, equal)
 
 
@@ -67,7 +72,19 @@ def _stands(store: Store, manifest: Manifest, state: str, key: str) -> Stands:
     return Stands(key=key, state=state, outcome=outcome)
 
 
-def _lines(stands: Stands, result: Replayed) -> list[str]:
+def _unsteady(pipeline: Pipeline) -> list[str]:
+    """The backends of used voices that may give other bytes another time, and keep no reply."""
+    speaking = [node for node in pipeline.nodes if isinstance(node, Synthesize)]
+    return [
+        backend.name
+        for step in speaking
+        for backend in step.backends
+        if backend.name in {voice.backend for voice in step.bank.voices}
+        and not (bit_stable(backend) or isinstance(backend, SpeechEndpoint))
+    ]
+
+
+def _lines(stands: Stands, result: Replayed, unsteady: list[str]) -> list[str]:
     lines = [
         f"differs  {result.key}.{name}: {result.differences[name]}"
         if name in result.differences
@@ -88,6 +105,11 @@ def _lines(stands: Stands, result: Replayed) -> list[str]:
     if not result.differences:
         what = "every byte is equal" if stands.state == "accepted" else "with the same reasons"
         lines.append(f"{result.key}: {stands.state} again, {what}")
+    elif unsteady:
+        lines.append(
+            f"voices of {', '.join(unsteady)} are not bit-stable (a GPU, or batches): the corpus "
+            "keeps what they said first, and they may say it with other bytes now (docs/adr/0061)"
+        )
     elif not (result.fingerprints or result.environment):
         lines.append(
             "no package and no step differs from then, so this should not happen: check the corpus "

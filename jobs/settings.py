@@ -6,7 +6,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
+from jobs.engine_settings import EngineSettings
+from jobs.expecting import ExpectationSettings
 from jobs.schedule_settings import ScheduleSettings
+from jobs.speech_settings import SpeechSettings
 from pipelines.health import Care
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -154,13 +157,18 @@ class Units(_Model):
 
 
 class Gate(_Model):
-    """Bounds on a measure, inclusive."""
+    """Bounds on a measure, inclusive, or how far from its voice's median it may be."""
 
     measure: str
     min: float | None = None
     max: float | None = None
+    outlier_mad: Annotated[float, Field(gt=0)] | None = None
+    per: Literal["voice", "lang"] = "voice"
+    side: Literal["both", "low", "high"] = "both"
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
     roles: tuple[Role, ...] = ()
     langs: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
 
 
 class Shards(_Model):
@@ -197,14 +205,6 @@ class Limits(_Model):
         )
 
 
-class EngineSettings(_Model):
-    """How the work is done. Nothing here changes a byte of the corpus."""
-
-    name: Literal["local"] = "local"
-    workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core; 0: in this process
-    row_timeout_s: Annotated[float, Field(gt=0)] = 120.0
-
-
 class EstimateSettings(_Model):
     """For estimates alone: seconds a row by step, and a price file relative to the job file."""
 
@@ -221,6 +221,7 @@ class BaseJob(_Model):
     output: Output = Output()
     shards: Shards = Shards()
     limits: Limits = Limits()
+    expectations: Annotated[ExpectationSettings | None, BeforeValidator(_unless_off)] = None
     engine: EngineSettings = EngineSettings()
     estimate: EstimateSettings = EstimateSettings()
     schedule: ScheduleSettings | None = None  # when and where a cluster builds it
@@ -235,6 +236,7 @@ class JobSettings(BaseJob):
     dedup: Dedup = Dedup()
     splits: Splits = Splits()
     models: dict[str, ModelSettings] = {}
+    backends: dict[str, SpeechSettings] = {}
     rewrite: Rewrite = Rewrite()
     respond: Respond = Respond()
     speakable: Speakable = Speakable()

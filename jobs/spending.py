@@ -6,9 +6,11 @@ from typing import Any
 from jobs.chat_recipe import chats_of, models_of
 from jobs.chat_settings import Price
 from jobs.settings import JobSettings
+from jobs.speech_settings import SpeechEndpointSettings
 from pipelines.build import Result
 from transforms.ask import Estimate
 
+SPEAKING, SPEECH = "synthesize", "speech"
 Tokens = Mapping[str, float]  # prompt_tokens, completion_tokens
 
 
@@ -28,11 +30,13 @@ def cost(price: Price | None, tokens: Tokens) -> float | None:
 
 def spending(job: JobSettings, result: Result) -> dict[str, Any]:
     """For run.json: calls and tokens behind the corpus by step, and those of this very run."""
+    speech = speech_spending(job, result)
     if not chats_of(job):
-        return {}
+        return speech
+    calls = {step: spent for step, spent in result.calls.items() if step != SPEAKING}
     steps = {
         step: {**spent, "cost": _rounded(cost(price_of(job, step), spent))}
-        for step, spent in sorted(result.calls.items())
+        for step, spent in sorted(calls.items())
     }
     prices = [price_of(job, step) for step in chats_of(job)]
     one = prices[0] if len(set(map(repr, prices))) == 1 else None
@@ -45,12 +49,41 @@ def spending(job: JobSettings, result: Result) -> dict[str, Any]:
         }
     }
     for name in _COUNTED:
-        figures[f"model_{name}"] = sum(spent.get(name, 0) for spent in result.calls.values())
+        figures[f"model_{name}"] = sum(spent.get(name, 0) for spent in calls.values())
     figures["asked_now_calls"] = asked["calls"]
     costs = [spent["cost"] for spent in steps.values() if spent["cost"] is not None]
     if costs and len(costs) == len(steps):
         figures["model_cost"] = _money(sum(costs), prices)
-    return figures
+    return {**figures, **speech}
+
+
+def speech_spending(job: JobSettings, result: Result) -> dict[str, Any]:
+    """For run.json: what was asked of speech endpoints for this corpus, and about what it cost.
+
+    With endpoints at several prices no cost is told: calls do not say which answered.
+    """
+    prices = {
+        repr(told.price): told.price
+        for told in job.backends.values()
+        if isinstance(told, SpeechEndpointSettings)
+    }
+    spent = result.calls.get(SPEAKING)
+    if not prices or spent is None:
+        return {}
+    counted = {name: spent.get(name, 0) for name in ("calls", "characters", *_COUNTED[1:])}
+    price = next(iter(prices.values())) if len(prices) == 1 else None
+    money = None
+    if price is not None:
+        money = _rounded(
+            (
+                counted["characters"] * price.per_million_characters
+                + counted["prompt_tokens"] * price.input_per_million
+                + counted["completion_tokens"] * price.output_per_million
+            )
+            / 1e6
+        )
+    currency = None if price is None else price.currency
+    return {SPEECH: {**counted, "cost": money, "currency": currency}}
 
 
 def estimate_lines(job: JobSettings, estimates: Mapping[str, Estimate]) -> list[str]:

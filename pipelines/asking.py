@@ -8,7 +8,7 @@ slowest row of a batch. Only steps up to the last that asks run here, and those 
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import pyarrow as pa
@@ -132,17 +132,19 @@ def ask_ahead(
         pool.shutdown()
 
 
-def calls_of(conversations: pa.Table) -> tuple[dict[str, Spent], set[str]]:
+def calls_of(tables: Mapping[str, pa.Table]) -> tuple[dict[str, Spent], set[str]]:
     """What the rows of a partition cost by step, whenever they were asked; and their requests."""
     spent: dict[str, Counter[str]] = {}
     keys = set()
-    for step, call in used_calls(conversations):
+    for step, call in used_calls(tables):
         count = spent.setdefault(step, Counter())
         keys.add(call["key"])
         count["calls"] += 1
         count["repairs"] += call["attempt"] > 0
         count["prompt_tokens"] += call["prompt_tokens"]
         count["completion_tokens"] += call["completion_tokens"]
+        if "characters" in call:  # of speech
+            count["characters"] += call["characters"]
     return {step: dict(count) for step, count in spent.items()}, keys
 
 

@@ -25,6 +25,7 @@ from pipelines.memo import Memo, unpack
 from pipelines.outcome import each_outcome
 from pipelines.plan import PlannedShard, write_plan
 from pipelines.publish import Ending, point_to_latest, publish
+from pipelines.reduction import levels
 from pipelines.request import Planned, state_of
 from pipelines.task import (
     AskAhead,
@@ -32,6 +33,7 @@ from pipelines.task import (
     Exhibit,
     FinishFit,
     Job,
+    MergeParts,
     Receipt,
     RunPartition,
     State,
@@ -149,7 +151,7 @@ def build(
         damaged = list(file_damage(output, planned.parent))
         listener.finished()
         if not damaged:
-            point_to_latest(output, planned.parent, request.limits)
+            point_to_latest(output, planned.parent, request)
             return Result(
                 manifest=planned.parent,
                 unchanged=True,
@@ -251,10 +253,7 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
             continue
         _ask_ahead(run, fit.name)
         receipts = _pass(run, fit.name)
-        parts = tuple(sorted(str(receipt["part"]) for receipt in receipts))
-        finish = FinishFit(state=run.state, fit=fit.name, parts=parts)
-        (receipt,) = run.stage(f"fit {fit.name}", [finish], 1)
-        run.artifacts[fit.name] = receipt["artifact"]
+        _fit(run, work, fit.name, [str(receipt["part"]) for receipt in receipts])
     _ask_ahead(run, None)
     receipts = sorted(_pass(run, None), key=lambda receipt: str(receipt["partition"]))
     for receipt in receipts:
@@ -289,6 +288,8 @@ def _ask_ahead(run: _Run, until: str | None) -> None:
     steps = asking_steps(pipeline, until)
     if not steps or "ask" in run.stage_s or not partitions:
         return
+    if getattr(run.engine, "asks_itself", False):  # while others speak what was answered
+        return
     count = min(len(partitions), max(step.chat.processes for step in steps))
     after = node_after(pipeline, steps[-1].name)
     tasks = [
@@ -314,6 +315,23 @@ def _pass(run: _Run, until: str | None) -> list[Receipt]:
     )
     name = f"rows to {until}" if until else "rows to verdicts"
     return run.stage(name, tasks, len(plan.partitions))
+
+
+def _fit(run: _Run, work: Store, fit: str, parts: list[str]) -> None:
+    """Reduce partials to the artifact of a fit step, level by level, then finalize it."""
+    folder = parts[0].rpartition("/")[0] if parts else ""
+    for level, knots in enumerate(levels(parts, folder), 1):
+        merges = [
+            MergeParts(state=run.state, fit=fit, parts=knot.parts, into=knot.into) for knot in knots
+        ]
+        run.stage(f"merge {fit} {level}", merges, len(merges))
+        for knot in knots:
+            work.delete_many(knot.parts)
+        parts = [knot.into for knot in knots]
+    finish = FinishFit(state=run.state, fit=fit, parts=tuple(sorted(parts)))
+    (receipt,) = run.stage(f"fit {fit}", [finish], 1)
+    work.delete_many(parts)
+    run.artifacts[fit] = receipt["artifact"]
 
 
 def _assemble(run: _Run, output: Store) -> list[Commit]:

@@ -1,7 +1,8 @@
 """Measures and gates on speech that others made: accepted or rejected, with every reason.
 
     duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> listen -> pace
-    -> measure -> (kmeans -> units) -> gather -> import_units -> select
+    -> measure -> (kmeans -> units) -> measure_units -> (norms) -> gather -> import_units
+    -> measure_pairs -> select
 
 Audio that conforms ships as it came; what the corpus is gains no text and no voice here.
 """
@@ -15,13 +16,16 @@ from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.conform import Conform, Ship
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode_heard import ExplodeHeard
+from transforms.gate import Gate
 from transforms.import_units import ImportUnits, NoUnits
 from transforms.keep_split import KeepSplit
 from transforms.kmeans import FitKmeans
 from transforms.listen import Listen
 from transforms.measure import Measured
+from transforms.measure_pairs import MeasurePairs
+from transforms.measure_units import MeasureUnits
 from transforms.pace import FitPace
-from transforms.select import GATHER, Gate, Select
+from transforms.select import GATHER, norms_for, selecting
 from transforms.split import Split
 from transforms.step import Node
 from transforms.take_heard import TakeHeard
@@ -53,7 +57,8 @@ class CheckRecipe:
 
 def check(recipe: CheckRecipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a gate that cannot work."""
-    check_gates(recipe.gates, recipe.checks)
+    roles = () if recipe.clusters is None else recipe.unit_roles
+    check_gates(recipe.gates, recipe.checks, unit_roles=roles)
     split = Split(seed=recipe.seed, eval_fraction=recipe.eval_fraction)
     return Pipeline(
         NAME,
@@ -75,9 +80,12 @@ def check(recipe: CheckRecipe) -> Pipeline:
             FitPace(seed=recipe.seed),
             Measured(),
             *_units(recipe),
+            MeasureUnits(),
+            *norms_for(recipe.gates, recipe.seed),
             GATHER,
             ImportUnits(sets=recipe.kept),
-            Select(gates=recipe.gates, min_pairs=recipe.min_pairs),
+            MeasurePairs(),
+            selecting(recipe.gates, recipe.min_pairs),
         ),
     )
 

@@ -28,12 +28,12 @@ from schemas.snapshot import (
     FileEntry,
     Manifest,
     ShardEntry,
+    fit_for_readers,
     identity,
     pointer_to,
     read_pointer,
     read_verified,
     versions,
-    within_limits,
 )
 from schemas.store import Store
 from schemas.unitset import UnitSet
@@ -79,7 +79,7 @@ def _pointer_damage(store: Store, manifest: Manifest) -> Iterator[Damage]:
     """Whether latest.json leads to the newest snapshot, if this is the newest within its limits."""
     pointer = read_pointer(store)
     newest = manifest["version"] == versions(store)[-1]
-    if newest and within_limits(manifest["counts"], manifest.get("limits", {})):
+    if newest and fit_for_readers(store, manifest):
         if pointer != pointer_to(manifest):
             yield Damage(LATEST, "missing, or not the pointer to the newest snapshot")
     elif pointer and pointer["version"] == manifest["version"] and pointer != pointer_to(manifest):

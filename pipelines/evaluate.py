@@ -20,9 +20,10 @@ from schemas.columns import ERROR_SUFFIX, RowFailure, failure
 from schemas.conformance import check_conformance, conform, plain
 from schemas.errors import RowError, SchemaError, VoxmillError
 from transforms.ask import AskFn, AskingStep
+from transforms.ask_synthesize import AskSynthesize
 from transforms.backends.chat.desk import Desk, MemoryDesk
 from transforms.backends.chat.office import Office
-from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, Step
+from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, SomeRowsFailed, Step
 
 logger = logging.getLogger(__name__)
 Poison = Mapping[tuple[str, str], tuple[str, str]]
@@ -114,7 +115,7 @@ class Evaluator:
 
     def _batch_fn(self, node: Step | Explode, partition: str) -> BatchFn:
         with self._lock:
-            if isinstance(node, AskingStep):
+            if isinstance(node, AskingStep | AskSynthesize):
                 return partial(self._ask_fn(node), desk=self.desk(partition))
             if node.name not in self._open:
                 context = (
@@ -125,7 +126,7 @@ class Evaluator:
                 self._open[node.name] = self._stack.enter_context(context)
             return self._open[node.name]
 
-    def _ask_fn(self, step: AskingStep) -> AskFn:
+    def _ask_fn(self, step: AskingStep | AskSynthesize) -> AskFn:
         """Steps that ask share one office, and with it their models."""
         if self._office is None:
             self._office = Office()
@@ -167,7 +168,7 @@ class Evaluator:
                         watch,
                         stats,
                     ).add_column(0, KEY.name, pa.array([keys[row] for row in chunk], pa.string()))
-                    if isinstance(step, AskingStep):
+                    if step.first_counts:
                         made = self.memo.put_first(
                             step.name, fingerprint, partition, made, self.generation
                         )
@@ -202,7 +203,8 @@ class Evaluator:
             piece = batch.slice(start, size)
             names = keys[start : start + size]
             poisoned = [watch.poison.get((step.name, name)) for name in names]
-            if step.memo:
+            # What waits for a server has limits of its own; to find a killer, all are watched.
+            if step.memo and (watch.solo or not isinstance(step, AskSynthesize)):
                 watch.entering(step.name, names[0] if len(names) == 1 else "")
             if any(poisoned):
                 parts += [
@@ -239,6 +241,18 @@ class Evaluator:
         run = self._batch_fn(step, partition)
         try:
             result = run(piece)
+        except SomeRowsFailed as failed:
+            rows = []
+            for n, row in enumerate(failed.rows):
+                if not isinstance(row, RowError):
+                    rows.append(self._checked(step, columns, row, 1))
+                elif row.retryable and attempt < self.row_attempts:
+                    stats.retried += 1
+                    one = piece.slice(n, 1)
+                    rows.append(self._guarded(step, one, columns, partition, stats, attempt + 1))
+                else:
+                    rows.append(self._failed(step, columns, row))
+            return pa.concat_tables(rows)
         except Exception as error:  # a row becomes an error value
             if isinstance(error, VoxmillError) and not isinstance(error, RowError):
                 raise
@@ -255,20 +269,29 @@ class Evaluator:
                 stats.retried += 1
                 return self._guarded(step, piece, columns, partition, stats, attempt + 1)
             logger.debug("%s: a row failed", step.name, exc_info=True)
-            return _failed(
-                step,
-                columns,
-                failure(
-                    step.name,
-                    type(error).__name__,
-                    str(error)[:500],
-                    retryable=retryable,
-                    generation=self.generation,
-                ),
-            )
-        if result.num_rows != piece.num_rows:
+            return self._failed(step, columns, error)
+        return self._checked(step, columns, result, piece.num_rows)
+
+    def _failed(self, step: Step, columns: pa.Schema, error: Exception) -> pa.Table:
+        return _failed(
+            step,
+            columns,
+            failure(
+                step.name,
+                type(error).__name__,
+                str(error)[:500],
+                retryable=error.retryable if isinstance(error, RowError) else True,
+                generation=self.generation,
+            ),
+        )
+
+    def _checked(
+        self, step: Step, columns: pa.Schema, result: pa.RecordBatch, num_rows: int
+    ) -> pa.Table:
+        """What a step returned, if it is what it declares."""
+        if result.num_rows != num_rows:
             raise SchemaError(
-                f"{step.name} got {piece.num_rows} rows and returned {result.num_rows}; a step "
+                f"{step.name} got {num_rows} rows and returned {result.num_rows}; a step "
                 "returns the same rows in the same order"
             )
         check_conformance(step.name, "writes", result, step.writes)
@@ -277,7 +300,8 @@ class Evaluator:
             if item.name not in table.column_names:
                 table = table.append_column(item, pa.nulls(table.num_rows, item.type))
         table = _nullable(table.select(columns.names))
-        return _dated(table, step, self.generation) if isinstance(step, AskingStep) else table
+        own_errors = step.name + ERROR_SUFFIX in step.writes.names
+        return _dated(table, step, self.generation) if own_errors else table
 
     def _poisoned(self, step: Step, columns: pa.Schema, poison: tuple[str, str]) -> pa.Table:
         return _failed(
@@ -407,6 +431,8 @@ def _scatter(
             column = pa.array(values, item.type)
         replaced = table.schema.get_field_index(item.name)
         if replaced >= 0:  # the graph has checked that the step may
+            old = table.column(replaced)
+            column = pc.if_else(alive, column, old)  # dead rows keep what they had
             table = table.set_column(replaced, pa.field(item.name, item.type), column)
         else:
             table = table.append_column(pa.field(item.name, item.type), column)

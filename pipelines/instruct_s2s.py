@@ -1,14 +1,14 @@
 """The main pipeline: text instructions to paired speech and units.
 
     (pick) -> duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode
-    -> cast -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units -> gather
-    -> select
+    -> cast -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units
+    -> measure_units -> (norms) -> gather -> measure_pairs -> select
 
-Where no answers are spoken (an evaluation set), ``respond`` gives none, and there are no units
-unless the user's turns get them.
+Where no answers are spoken (an evaluation set), ``respond`` gives none, there are no pairs to
+measure, and no units unless the user's turns get them.
 
-Fit steps are ``duplicates``, ``pace`` and ``kmeans``; shards are assembled from what select
-accepts.
+Fit steps are ``duplicates``, ``pace``, ``kmeans`` and, where a gate asks for outliers, ``norms``;
+shards are assembled from what select accepts.
 """
 
 from dataclasses import dataclass
@@ -17,26 +17,32 @@ from pipelines.graph import Pipeline
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
+from transforms.ask_synthesize import AskSynthesize
 from transforms.augment import Augment
 from transforms.backends import mfcc
 from transforms.backends.tts import SpeechBackend
+from transforms.backends.tts_endpoint import SpeechEndpoint
 from transforms.cast import Cast
 from transforms.check_speakable import CheckSpeakable
 from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.dedup import Dedup, FindDuplicates
 from transforms.explode import ExplodeTurns
+from transforms.finish import Finish
+from transforms.gate import Gate
 from transforms.import_units import NoUnits
 from transforms.kmeans import FitKmeans
 from transforms.listen import Listen
 from transforms.measure import Measured
+from transforms.measure_pairs import MeasurePairs
+from transforms.measure_units import MeasureUnits
 from transforms.no_answers import NoAnswers
 from transforms.pace import FitPace
 from transforms.pick import Pick
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
-from transforms.select import GATHER, Gate, Select
+from transforms.select import GATHER, norms_for, selecting
 from transforms.split import EVAL, TRAIN, Split
-from transforms.step import Node
+from transforms.step import Node, Resources
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
 from transforms.units import MfccUnits
@@ -65,6 +71,7 @@ class Recipe:
     min_pairs: int
     checks: Checks = NO_CHECKS
     augment: Augment | None = None
+    finish: Finish | None = None
     pick: Pick | None = None
 
     @property
@@ -76,7 +83,13 @@ class Recipe:
 def instruct_s2s(recipe: Recipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a bank or a gate that cannot work."""
     check_bank(recipe.bank, recipe.eval_fraction, SPEAKING if recipe.answers else SPEAKING[:1])
-    check_gates(recipe.gates, recipe.checks)
+    check_gates(
+        recipe.gates,
+        recipe.checks,
+        voices={voice.id for voice in recipe.bank.voices},
+        unit_roles=[role for role in recipe.unit_roles if recipe.answers or role == "user"],
+        pairs=recipe.answers,
+    )
     return Pipeline(
         NAME,
         (
@@ -99,8 +112,11 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
             *((recipe.augment,) if recipe.augment is not None else ()),
             Measured(),
             *units(recipe),
+            MeasureUnits(),
+            *norms_for(recipe.gates, recipe.seed),
             GATHER,
-            Select(gates=recipe.gates, min_pairs=recipe.min_pairs, answers=recipe.answers),
+            *((MeasurePairs(),) if recipe.answers else ()),
+            selecting(recipe.gates, recipe.min_pairs, answers=recipe.answers),
         ),
     )
 
@@ -108,8 +124,13 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
 def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
     """The steps that speak and that listen, with the same ears."""
     checks = recipe.checks
+    used = {voice.backend for voice in recipe.bank.voices}
+    backends = [item for item in recipe.backends if item.name in used]
+    asks = any(isinstance(item, SpeechEndpoint) for item in backends)
+    rows = max((int(getattr(item, "batch_rows", 1)) for item in backends), default=1)
+    gpus = max((float(getattr(item, "gpus", 0.0)) for item in backends), default=0.0)
     return (
-        Synthesize(
+        (AskSynthesize if asks else Synthesize)(
             bank=recipe.bank,
             backends=recipe.backends,
             sample_rate_hz=mfcc.SAMPLE_RATE_HZ,
@@ -117,6 +138,8 @@ def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
             attempts=checks.attempts,
             retry_below=checks.retry_below,
             aligner=checks.aligner,
+            finish=recipe.finish,
+            resources=Resources(batch_rows=rows, gpus=gpus),
         ),
         Listen(
             seed=recipe.seed,

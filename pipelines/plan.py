@@ -294,7 +294,7 @@ def _write_partition(store: Sink, rows: list[dict[str, object]], name: str, born
         sha256=sha256,
         ids=tuple(table.column("id").to_pylist()),
         born=born,
-        seconds=round(sum(map(_seconds, table.select(["lang", "turns"]).to_pylist())), 1),
+        seconds=round(sum(map(_seconds, rows)), 1),
         contents=contents if any(contents) else (),
     )
 

@@ -17,7 +17,7 @@ from pipelines.memo import unpack
 from pipelines.outcome import OUTCOME, Outcome, identity_reasons
 from pipelines.plan import write_plan
 from pipelines.replies import write_listing
-from pipelines.request import Planned
+from pipelines.request import Planned, Request
 from pipelines.task import Receipt, State
 from schemas.canonical import pretty_json
 from schemas.errors import ConflictError, SchemaError, StoreError
@@ -129,11 +129,13 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
         "limits": dict(planned.request.limits),
         "checksum": "",
     }
+    if planned.request.expects is not None:
+        manifest["expected"] = True
     replies = {item["partition"]: item["replies"] for item in ending.receipts if "replies" in item}
     if replies:
         manifest["replies"] = write_listing(output, replies)
     manifest = _claim(output, sealed(manifest))
-    point_to_latest(output, manifest, planned.request.limits)
+    point_to_latest(output, manifest, planned.request)
     return manifest
 
 
@@ -180,9 +182,13 @@ def _claim(output: Store, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def point_to_latest(output: Store, manifest: Manifest, limits: Mapping[str, float]) -> None:
-    """Write the pointer, unless the snapshot misses the limits of the build that asks."""
-    if within_limits(manifest["counts"], limits):
+def point_to_latest(output: Store, manifest: Manifest, request: Request) -> None:
+    """Write the pointer, unless the snapshot misses limits or expectations of the build that asks.
+
+    The results of the expectations are stored first, so that readers who find no pointer know.
+    """
+    met = request.expects is None or request.expects.met(output, manifest)
+    if met and within_limits(manifest["counts"], request.limits):
         output.put(LATEST, pretty_json(pointer_to(manifest)))
 
 

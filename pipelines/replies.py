@@ -6,7 +6,7 @@ replies that its rows used are written to ``inputs/`` as one file that the snaps
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Final
 
@@ -128,13 +128,14 @@ def read_replies(output: Store, entry: FileEntry) -> dict[str, Reply]:
     return found
 
 
-def used_calls(conversations: pa.Table) -> Iterator[tuple[str, Call]]:
+def used_calls(tables: Mapping[str, pa.Table]) -> Iterator[tuple[str, Call]]:
     """(step, call) for every request behind the rows of an evaluated partition."""
-    for name in conversations.column_names:
-        if name.endswith(CALLS_SUFFIX):
-            for calls in conversations.column(name).to_pylist():
-                for call in calls or []:
-                    yield name.removesuffix(CALLS_SUFFIX), call
+    for table in tables.values():
+        for name in table.column_names:
+            if name.endswith(CALLS_SUFFIX):
+                for calls in table.column(name).to_pylist():
+                    for call in calls or []:
+                        yield name.removesuffix(CALLS_SUFFIX), call
 
 
 def publish_replies(output: Store, partition: str, desk: StoreDesk, keys: set[str]) -> FileEntry:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pipelines.expectations.judge import Expectations
 from pipelines.fingerprint import fingerprint, pipeline_fingerprint
 from pipelines.graph import Pipeline
 from pipelines.outcome import each_outcome
@@ -25,7 +26,7 @@ class Request:
     ``limits`` are those of schemas.snapshot.within_limits: a snapshot that misses them is written,
     and latest.json stays. ``target_bytes`` is the size of a shard. ``retry_failed`` starts a new
     generation, in which retryable failures are tried again. ``refit`` takes no artifact from the
-    parent.
+    parent. ``expects`` must be met, as the limits, before latest.json names the snapshot.
     """
 
     pipeline: Pipeline
@@ -40,6 +41,7 @@ class Request:
     rows_per_partition: int | None = None  # of new partitions; None: as their number asks for
     retry_failed: bool = False
     refit: bool = False
+    expects: Expectations | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

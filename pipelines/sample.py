@@ -21,7 +21,7 @@ from schemas.shard import (
     units_suffix,
 )
 from schemas.unitset import UnitSet
-from schemas.utterance import TAKEN, Attempt
+from schemas.utterance import MANNER, TAKEN, Attempt
 
 TURN_COLUMNS = (
     "turn",
@@ -38,7 +38,6 @@ TURN_COLUMNS = (
     "words",
     "augmentation",
     "heard_text",
-    "measures",
     "codes",
     "durations",
     "num_frames",
@@ -175,9 +174,12 @@ def samples(
         "turns",
         "kept_turns",
         "dropped",
+        "utterances",
     ]
     spans = _spans(tables[UTTERANCES].column("id").to_pylist())
-    utterances = tables[UTTERANCES].select(TURN_COLUMNS)
+    table = tables[UTTERANCES]
+    manner = [name for name in MANNER.names if name in table.column_names]  # of what was cast
+    utterances = table.select([*TURN_COLUMNS, *manner])
     wanted += [name for name in ("record", "kept_units") if name in accepted.column_names]
     for row in accepted.select(wanted).to_pylist():
         start, length = spans[row["id"]]
@@ -185,6 +187,9 @@ def samples(
         turns = [
             turn for turn in utterances.slice(start, length).to_pylist() if turn["turn"] in kept
         ]
+        measured = {item["turn"]: item["measures"] for item in row["utterances"]}
+        for turn in turns:  # as gathered: those of the pair are among them
+            turn["measures"] = measured[turn["turn"]]
         record = _record(row, turns, unit_set, lineage)
         units = row.get("kept_units") or []
         for shown in record["turns"]:
@@ -252,6 +257,7 @@ def _turn(row: dict[str, Any], turn: dict[str, Any], unit_set: UnitSet | None) -
     shown: dict[str, Any] = {
         name: turn[name] for name in ("turn", "role", "text", "spoken_text", "voice", "speaker_id")
     }
+    shown |= {name: turn[name] for name in MANNER.names if turn.get(name)}
     source = row["turns"][turn["turn"]]
     if source["input"]:
         shown["input"] = source["input"]

@@ -74,6 +74,19 @@ class RunPartition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunSteps:
+    """Evaluate a partition before the node ``until`` and keep nothing but the memo: a piece.
+
+    ``fresh_only``: not the rows that end as they ended in the parent.
+    """
+
+    state: State
+    partition: Partition
+    until: str
+    fresh_only: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class AskAhead:
     """Evaluate many partitions side by side before the node ``until``: the steps that ask models.
 
@@ -88,8 +101,21 @@ class AskAhead:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MergeParts:
+    """Merge some partials of a fit step into the one at ``into``: a knot of the reduction tree.
+
+    Its ``parts`` stay where they are: a worker that dies before its receipt does it once more.
+    """
+
+    state: State
+    fit: str
+    parts: tuple[str, ...]
+    into: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinishFit:
-    """Merge the partials of a fit step and finalize its artifact."""
+    """Merge the last partials of a fit step and finalize its artifact."""
 
     state: State
     fit: str
@@ -115,7 +141,9 @@ class Exhibit:
 
 
 MAX_CAUSES = 8  # of a step's errors, in one receipt
-Task: TypeAlias = RunPartition | AskAhead | FinishFit | AssembleShard | Exhibit
+Task: TypeAlias = (
+    RunPartition | RunSteps | AskAhead | MergeParts | FinishFit | AssembleShard | Exhibit
+)
 
 
 def counted(stats: Mapping[str, StepStats]) -> dict[str, dict[str, Any]]:
@@ -167,6 +195,12 @@ class Worker:
             standing = self._rows_standing if task.fresh_only else lambda partition: frozenset()
             stats = ask_ahead(evaluator, self.output, task.partitions, task.until, watch, standing)
             return {"steps": counted(stats), "asked": self._asking().take_spent()}
+        if isinstance(task, RunSteps):
+            return self._steps(evaluator, task, watch)
+        if isinstance(task, MergeParts):
+            merged = merge_parts(self._fit(task.fit), self._parts(task.parts))
+            self.work.put(task.into, pack_bytes(merged))
+            return {"part": task.into}
         if isinstance(task, FinishFit):
             return self._finish(task)
         if isinstance(task, AssembleShard):
@@ -249,8 +283,7 @@ class Worker:
             "asked": self._asking().take_spent(),
         }
         if task.until is not None:
-            fit = self.job.pipeline.node(task.until)
-            assert isinstance(fit, Fit)
+            fit = self._fit(task.until)
             table = tables[fit.table]
             batch = conform_live(fit, table)
             partial = fit.partial(batch, task.num_partitions)
@@ -258,7 +291,7 @@ class Worker:
             self.work.put(path, pack_bytes(partial))
             return {**receipt, "part": path}
         conversations = tables[CONVERSATIONS]
-        calls, keys = calls_of(conversations)
+        calls, keys = calls_of(tables)
         receipt |= {"calls": calls, **self._replies(task.partition, keys, carried=ids is not None)}
         rows = not_accepted(conversations, task.partition.name)
         path = f"{self.job.scratch}/outcomes/{task.partition.name}.pack"
@@ -278,15 +311,31 @@ class Worker:
     def _is_old(self, partition: Partition) -> bool:
         return self.job.carry is not None and partition.name in self.job.carry.partitions
 
+    def _steps(self, evaluator: Evaluator, task: RunSteps, watch: Watch) -> Receipt:
+        ids: list[str] | None = None
+        if task.fresh_only and (standing := self._rows_standing(task.partition)):
+            ids = [key for key in task.partition.ids if key not in standing]
+        if ids == []:
+            return {"partition": task.partition.name}
+        _, stats = self._evaluate(evaluator, task.partition, task.until, watch, ids)
+        asked = self._asking().take_spent()
+        return {"partition": task.partition.name, "steps": counted(stats), "asked": asked}
+
     def _finish(self, task: FinishFit) -> Receipt:
-        fit = self.job.pipeline.node(task.fit)
-        assert isinstance(fit, Fit)
-        data = reduce_parts(fit, (unpack(self.work.get(path), path) for path in task.parts))
+        fit = self._fit(task.fit)
+        data = fit.finalize(merge_parts(fit, self._parts(task.parts)))
         sha256 = sha256_hex(data)
         entry: FileEntry = {"name": f"artifacts/{fit.name}-{sha256[:12]}", "sha256": sha256}
         self.output.put(entry["name"], data)
-        self.work.delete_many(task.parts)
         return {"artifact": entry}
+
+    def _fit(self, name: str) -> Fit:
+        fit = self.job.pipeline.node(name)
+        assert isinstance(fit, Fit)
+        return fit
+
+    def _parts(self, paths: Iterable[str]) -> Iterator[pa.Table]:
+        return (unpack(self.work.get(path), path) for path in paths)
 
     def _samples(self, evaluator: Evaluator, task: AssembleShard) -> Iterator[Shipped]:
         """The accepted rows, in the order of their partitions."""
@@ -337,8 +386,8 @@ class Worker:
         return {"exhibit": path}
 
 
-def reduce_parts(fit: Fit, parts: Iterable[pa.Table]) -> bytes:
-    """The artifact of a fit step from its partials, few of which are in memory unmerged."""
+def merge_parts(fit: Fit, parts: Iterable[pa.Table]) -> pa.Table:
+    """Partials of a fit step as one, few of which are in memory unmerged."""
     merged = fit.merge([])
     group: list[pa.Table] = []
     size = 0
@@ -347,4 +396,4 @@ def reduce_parts(fit: Fit, parts: Iterable[pa.Table]) -> bytes:
         size += part.nbytes
         if size >= MERGED_BYTES:
             merged, group, size = fit.merge([merged, *group]), [], 0
-    return fit.finalize(fit.merge([merged, *group]))
+    return fit.merge([merged, *group])

@@ -67,6 +67,7 @@ class Manifest(TypedDict):
     unit_sets: list[dict[str, object]]
     replies: NotRequired[FileEntry]  # which files hold the model replies of each partition
     limits: NotRequired[dict[str, float]]  # of the build that wrote it; see within_limits
+    expected: NotRequired[bool]  # readers wait for the results at expectations_path
     checksum: str  # digest of all the rest
 
 
@@ -160,11 +161,33 @@ def within_limits(counts: Mapping[str, int], limits: Mapping[str, float]) -> boo
     return few_failed and accepted >= limits.get("min_accepted_fraction", 0.0)
 
 
+def expectations_path(version: int) -> str:
+    """Where the results of a version's expectations are."""
+    return f"expectations/v{version:06d}.json"
+
+
+def fit_for_readers(store: Store, manifest: Manifest) -> bool:
+    """Whether a snapshot met its own limits, and its expectations where it had any."""
+    if not within_limits(manifest["counts"], manifest.get("limits", {})):
+        return False
+    if not manifest.get("expected", False):
+        return True
+    path = expectations_path(manifest["version"])
+    if store.size(path) is None:
+        return False
+    try:
+        results = json.loads(store.get(path))
+    except ValueError:
+        return False
+    met = isinstance(results, dict) and results.get("identity") == manifest["identity"]
+    return met and results.get("success") is True
+
+
 def current_version(store: Store) -> int | None:
     """The version that readers get who name none; None where no snapshot is fit for them.
 
-    latest.json says it, which a build moves if its limits are met. Where the pointer is missing or
-    leads nowhere, it is the newest snapshot that met its own limits.
+    latest.json says it, which a build moves if its limits and expectations are met. Where the
+    pointer is missing or leads nowhere, it is the newest snapshot that met its own.
     """
     there = versions(store)
     if not there:
@@ -173,8 +196,7 @@ def current_version(store: Store) -> int | None:
     if pointer is not None and pointer["version"] in there:
         return int(pointer["version"])
     for version in reversed(there):
-        manifest = read_snapshot(store, version)
-        if within_limits(manifest["counts"], manifest.get("limits", {})):
+        if fit_for_readers(store, read_snapshot(store, version)):
             return version
     return None
 

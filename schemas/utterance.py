@@ -58,6 +58,17 @@ VOICE: Final = pa.schema(
         field("voice_digest", pa.string(), "hash of all that the voice's sound depends on"),
     ]
 )
+MANNER: Final = pa.schema(
+    [
+        field("style", pa.string(), "as the voice asks for it; empty for none"),
+        field("emotion", pa.string(), "as the voice asks for it; empty for none"),
+        field(
+            "manner_ignored",
+            pa.list_(pa.field("item", pa.string(), nullable=False)),
+            "of style, emotion and instruction, what the voice's backend does not follow",
+        ),
+    ]
+)
 SPEECH: Final = pa.schema(
     [
         field("flac", pa.binary(), "the mono 16-bit FLAC file that ships"),

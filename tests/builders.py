@@ -30,8 +30,16 @@ from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
 from transforms.audio import encode_flac
 from transforms.augment import Augment, Effects
-from transforms.backends.chat.protocol import Ask, ChatBackend, Reply, Sampling
+from transforms.backends.chat.protocol import (
+    Ask,
+    ChatBackend,
+    Reply,
+    RequestRefused,
+    Sampling,
+)
 from transforms.backends.tts import Samples, Speech, VoiceSpec
+from transforms.backends.tts_endpoint import SpeechEndpoint
+from transforms.backends.tts_wire import SpeechAsk, SpeechForm, speech_reply
 from transforms.dedup import FindDuplicates
 from transforms.no_answers import NoAnswers
 from transforms.pick import Pick
@@ -91,6 +99,36 @@ class Tone:
         wave = np.sin(2 * np.pi * np.cumsum(steps)) * (0.2 + word[3] / 512)
         quiet = np.zeros(RATE_HZ // 50)
         return Speech(pcm16(np.concatenate([quiet, wave, quiet])), RATE_HZ)
+
+
+@dataclass(frozen=True)
+class ToneService:
+    """A speech service that answers in this process: Tone's samples, as a server's replies."""
+
+    faulty: float = 0.0
+
+    sampling = Sampling(model="tone")
+    max_in_flight = 8
+    processes = 1
+
+    def identity(self) -> Mapping[str, object]:
+        return {"service": "tone"}
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["ToneService"]:
+        yield self
+
+    async def complete(self, ask: Ask) -> Reply:
+        assert isinstance(ask, SpeechAsk)
+        if int(hashlib.sha256(ask.text.encode()).hexdigest()[:4], 16) / 65536 < self.faulty:
+            raise RequestRefused(f"tone: will not say {ask.text[:20]!r}")
+        return speech_reply("tone", Tone().speak(ask.text, ask.voice), {"input_tokens": 3})
+
+
+def tone_endpoint(faulty: float = 0.0) -> SpeechEndpoint:
+    """The Tone backend behind an endpoint."""
+    form = SpeechForm(model="tone")
+    return SpeechEndpoint(name="tone", service=ToneService(faulty), form=form)
 
 
 def voice(identifier: str, lang: str, name: str, **changes: Any) -> Voice:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypedDict
+from typing import Any, ClassVar, Final, NotRequired, Protocol, TypeAlias, TypedDict
 
 import pyarrow as pa
 
@@ -55,6 +55,7 @@ class Call(TypedDict):
     key: str
     prompt_tokens: int
     completion_tokens: int
+    characters: NotRequired[int]  # of calls for speech alone: SPEECH_CALL
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,10 @@ class AskingStep(Step):
     seed: int
     prompts: Prompts
     column: ClassVar[str]  # where the spoken turns go
+
+    @property
+    def first_counts(self) -> bool:
+        return True
 
     @abstractmethod
     async def turns(self, row: dict[str, Any], dialogue: Dialogue) -> list[Any]:

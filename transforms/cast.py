@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from schemas.utterance import UTTERANCE, VOICE
-from transforms.backends.tts import SpeechBackend
+from schemas.utterance import MANNER, UTTERANCE, VOICE
+from transforms.backends.tts import SpeechBackend, honored
 from transforms.randomness import draw
 from transforms.step import Artifacts, BatchFn, Identity, Step, TableName
 from transforms.voices import VoiceBank, choose, voice_digest
+
+NO_MANNER: Final[dict[str, Any]] = {"style": "", "emotion": "", "manner_ignored": []}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +29,11 @@ class Cast(Step):
     reads: ClassVar[pa.Schema] = pa.schema(
         [UTTERANCE.field(name) for name in ("id", "role", "lang", "split", "audio_sha256")]
     )
-    writes: ClassVar[pa.Schema] = VOICE
+    writes: ClassVar[pa.Schema] = pa.schema([*VOICE, *MANNER])
 
     def identity(self) -> Identity:
         digests = self.digests()
-        bank = [{**asdict(voice), "digest": digests[voice.id]} for voice in self.bank.voices]
+        bank = [{**voice.facts(), "digest": digests[voice.id]} for voice in self.bank.voices]
         return {"seed": self.seed, "bank": bank}
 
     def digests(self) -> dict[str, str]:
@@ -45,12 +47,13 @@ class Cast(Step):
     @contextmanager
     def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
         digests = self.digests()
+        honors = {backend.name: honored(backend) for backend in self.backends}
 
         def cast(batch: pa.RecordBatch) -> pa.RecordBatch:
             rows = []
             for row in batch.to_pylist():
                 if row["audio_sha256"]:
-                    rows.append({"voice": "", "speaker_id": "", "voice_digest": ""})
+                    rows.append({"voice": "", "speaker_id": "", "voice_digest": "", **NO_MANNER})
                     continue
                 voice = choose(
                     self.bank,
@@ -64,8 +67,11 @@ class Cast(Step):
                         "voice": voice.id,
                         "speaker_id": voice.speaker_id,
                         "voice_digest": digests[voice.id],
+                        "style": voice.style,
+                        "emotion": voice.emotion,
+                        "manner_ignored": voice.ignored(honors[voice.backend]),
                     }
                 )
-            return pa.RecordBatch.from_pylist(rows, schema=VOICE)
+            return pa.RecordBatch.from_pylist(rows, schema=self.writes)
 
         yield cast

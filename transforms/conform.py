@@ -15,7 +15,7 @@ from transforms.audio import decode_flac, decode_source_audio, encode_flac, resa
 from transforms.backends.tts import Speech
 from transforms.environment import versions
 from transforms.step import Artifacts, BatchFn, Identity, Resources, Step, TableName
-from transforms.synthesize import check_speech
+from transforms.tries import check_speech
 
 CONFORMED = pa.schema(
     [

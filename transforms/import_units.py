@@ -12,7 +12,7 @@ from schemas.conversation import CONVERSATION
 from schemas.errors import RowError
 from schemas.unitset import UnitSet
 from schemas.utterance import UNITS, UTTERANCE
-from transforms.select import GATHER
+from transforms.select import GATHER, GATHERED
 from transforms.step import Artifacts, BatchFn, Identity, Step, TableName
 from transforms.units import NO_UNITS
 
@@ -42,11 +42,7 @@ class ImportUnits(Step):
     reads: ClassVar[pa.Schema] = pa.schema(
         [
             CONVERSATION.field("imported"),
-            field(
-                GATHER.column,
-                pa.list_(pa.field("item", pa.struct(list(GATHER.reads)), nullable=False)),
-                "the utterances of the conversation",
-            ),
+            GATHERED,
         ]
     )
     writes: ClassVar[pa.Schema] = pa.schema(

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.measures import BY_NAME
 from schemas.utterance import (
     HEARD,
     MEASURES,
@@ -20,44 +19,31 @@ from schemas.utterance import (
     taken,
     unavailable,
 )
-from transforms.audio import decode_flac, to_float
+from transforms.audio import FULL_SCALE, decode_flac
 from transforms.augment import speed_of
 from transforms.environment import versions
-from transforms.hearing import ALIGN_MEASURES, ASR_MEASURES, VAD_MEASURES
+from transforms.measures.band import band_measures
+from transforms.measures.level import level_measures
+from transforms.measures.noise import noise_measures
+from transforms.measures.pitch import pitch_measures
+from transforms.measures.text import text_measures
 from transforms.pace import FitPace, Pace
-from transforms.sound import SOUND_MEASURES, sound_measures
+from transforms.sound import sound_measures
 from transforms.step import Artifacts, BatchFn, Identity, Resources, Step, TableName
 
 NOT_YET = ("mos",)  # no backend of this version takes them
-TAKEN_HERE = tuple(
-    sorted(
-        [
-            *SOUND_MEASURES,
-            *ALIGN_MEASURES,
-            *ASR_MEASURES,
-            *VAD_MEASURES,
-            "attempt_score",
-            "duration_ratio",
-            "loudness_lufs",
-            "num_attempts",
-        ]
-    )
-)
-MIN_LOUDNESS_S = 0.4  # one gating block of BS.1770
+TAKEN_HERE = tuple(sorted(set(BY_NAME) - set(NOT_YET)))  # here and by the steps that add to it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured(Step):
-    """All measures of each utterance: of its sound, of what listening heard, of its attempts.
+    """Measures of each utterance: of its sound, its text, what listening heard, its attempts.
 
-    Silence is a run of 10 ms frames with an RMS below -50 dBFS; ``longest_silence_s`` counts inner
-    ones only. Loudness is ITU-R BS.1770-4 integrated loudness (pyloudnorm), unavailable under
-    0.4 s. ``chars_per_s`` counts the letters and digits of the spoken text. ``duration_ratio`` is
-    the duration, before any change of speed, over the one that the voice's pace predicts.
+    schemas/measures.py says what each is. Units and pairs are measured later, where they are known.
     """
 
     name: ClassVar[str] = "measure"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     table: ClassVar[TableName] = "utterances"
     memo: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = (FitPace.name,)
@@ -93,11 +79,15 @@ class Measured(Step):
 def measures(row: dict[str, Any], pace: Pace) -> list[Measure]:
     """All measures of one utterance, sorted by name."""
     samples, rate = decode_flac(row["flac"])
+    wave = samples / FULL_SCALE
     text = row["spoken_text"]
-    loudness = loudness_lufs(to_float(samples).astype(np.float64), rate)
     found = [
         *sound_measures(samples, rate, text),
-        unavailable("loudness_lufs") if loudness is None else taken("loudness_lufs", loudness),
+        *level_measures(samples, wave, rate),
+        *noise_measures(wave, rate),
+        *band_measures(wave, rate),
+        *pitch_measures(wave, rate),
+        *text_measures(text, row["lang"]),
         _duration_ratio(row, len(samples) / rate, pace),
         *_of_attempts(row["attempts"]),
         *row["heard"],
@@ -118,13 +108,3 @@ def _of_attempts(attempts: list[Attempt]) -> list[Measure]:
     if kept is None:
         return [unavailable("attempt_score"), unavailable("num_attempts")]
     return [taken("attempt_score", kept["score"]), taken("num_attempts", len(attempts))]
-
-
-def loudness_lufs(samples: npt.NDArray[np.float64], rate: int) -> float | None:
-    """Integrated loudness in LUFS, or None where BS.1770 has no value (too short, or gated out)."""
-    if len(samples) < round(MIN_LOUDNESS_S * rate):
-        return None
-    import pyloudnorm
-
-    loudness = float(pyloudnorm.Meter(rate).integrated_loudness(samples))
-    return loudness if np.isfinite(loudness) else None

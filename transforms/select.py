@@ -9,8 +9,12 @@ import pyarrow as pa
 
 from schemas.columns import REASON, Reason, field, reason, reasons_field
 from schemas.conversation import CONVERSATION, Turn
-from schemas.utterance import MEASURES, SPEECH, TAKEN, UNITS, UTTERANCE, VOICE
+from schemas.utterance import MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
+from transforms.gate import Gate
+from transforms.norms import FitNorms, Norms, wanted_norms
 from transforms.step import Artifacts, BatchFn, Gather, Identity, Step, TableName
+
+__all__ = ["GATHER", "GATHERED", "Gate", "Select", "SelectTypical", "norms_for", "selecting"]
 
 LOST = "its pair, or one before it, was dropped"
 GATHER = Gather(
@@ -27,38 +31,20 @@ GATHER = Gather(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """Bounds, inclusive, on one measure; ``roles`` and ``langs`` are empty for all."""
-
-    measure: str
-    min: float | None = None
-    max: float | None = None
-    roles: tuple[str, ...] = ()
-    langs: tuple[str, ...] = ()
-
-    def judge(self, utterance: dict[str, Any]) -> str | None:
-        """What is wrong, in words; None if it passes or the measure was not taken."""
-        if self.roles and utterance["role"] not in self.roles:
-            return None
-        if self.langs and utterance["lang"] not in self.langs:
-            return None
-        for measure in utterance["measures"]:
-            if measure["name"] == self.measure and measure["status"] == TAKEN:
-                value = measure["value"]
-                if self.min is not None and value < self.min:
-                    return f"{value:.4g} is under {self.min:g}"
-                if self.max is not None and value > self.max:
-                    return f"{value:.4g} is over {self.max:g}"
-        return None
+GATHERED = field(
+    GATHER.column,
+    pa.list_(pa.field("item", pa.struct(list(GATHER.reads)), nullable=False)),
+    "the utterances of the conversation",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Select(Step):
     """Keeps the longest prefix of pairs whose utterances pass every gate.
 
-    Fewer than ``min_pairs`` rejects the row, with every reason that applied. ``dropped`` lists the
-    reasons of the turns that an accepted row lost, those of the text steps included.
+    Fewer than ``min_pairs`` rejects the row, with every reason that applied to any of its pairs.
+    ``dropped`` lists the reasons of the turns that an accepted row lost, those of the text steps
+    included.
     """
 
     gates: tuple[Gate, ...]
@@ -66,16 +52,13 @@ class Select(Step):
     answers: bool = True  # False: a user turn is a pair by itself
 
     name: ClassVar[str] = "select"
+    version: ClassVar[int] = 2
     table: ClassVar[TableName] = "conversations"
     reads: ClassVar[pa.Schema] = pa.schema(
         [
             CONVERSATION.field("turns"),
             field("turn_problems", pa.list_(pa.field("item", REASON, nullable=False)), ""),
-            field(
-                GATHER.column,
-                pa.list_(pa.field("item", pa.struct(list(GATHER.reads)), nullable=False)),
-                "the utterances of the conversation",
-            ),
+            GATHERED,
         ]
     )
     writes: ClassVar[pa.Schema] = pa.schema(
@@ -92,35 +75,33 @@ class Select(Step):
 
     def identity(self) -> Identity:
         return {
-            "gates": [
-                [gate.measure, gate.min, gate.max, sorted(gate.roles), sorted(gate.langs)]
-                for gate in self.gates
-            ],
+            "gates": [gate.identity() for gate in self.gates],
             "min_pairs": self.min_pairs,
             **({} if self.answers else {"answers": False}),
         }
 
     @contextmanager
     def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
+        norms = Norms(artifacts[FitNorms.name]) if FitNorms.name in artifacts else None
+
         def select(batch: pa.RecordBatch) -> pa.RecordBatch:
             return pa.RecordBatch.from_pylist(
-                [self._verdict(row) for row in batch.to_pylist()], schema=self.writes
+                [self._verdict(row, norms) for row in batch.to_pylist()], schema=self.writes
             )
 
         yield select
 
-    def _verdict(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _verdict(self, row: dict[str, Any], norms: Norms | None) -> dict[str, Any]:
         kept: list[int] = []
         reasons: list[Reason] = []
         utterances = row[GATHER.column]
         size = 2 if self.answers else 1
         for start in range(0, len(utterances), size):
             pair = utterances[start : start + size]
-            found = [item for utterance in pair for item in self._judge(utterance)]
-            if found:
-                reasons = found
-                break
-            kept += [utterance["turn"] for utterance in pair]
+            found = [item for utterance in pair for item in self._judge(utterance, norms)]
+            if not found and not reasons:
+                kept += [utterance["turn"] for utterance in pair]
+            reasons += found
         if len(kept) // size >= self.min_pairs:
             return {
                 "kept_turns": kept,
@@ -145,9 +126,29 @@ class Select(Step):
         ]
         return [*reasons, *(reason(self.name, "pair_dropped", LOST, turn) for turn in lost)]
 
-    def _judge(self, utterance: dict[str, Any]) -> list[Reason]:
+    def _judge(self, utterance: dict[str, Any], norms: Norms | None) -> list[Reason]:
         return [
             reason(self.name, gate.measure, problem, utterance["turn"])
             for gate in self.gates
-            if (problem := gate.judge(utterance)) is not None
+            if (problem := gate.judge(utterance, norms)) is not None
         ]
+
+
+class SelectTypical(Select):
+    """Select with gates that know what is usual: those with ``outlier_mad``."""
+
+    uses: ClassVar[tuple[str, ...]] = (FitNorms.name,)
+
+
+def selecting(gates: tuple[Gate, ...], min_pairs: int, *, answers: bool = True) -> Select:
+    """The step for some gates, which may need the artifact ``norms``."""
+    kind = SelectTypical if any(gate.outlier_mad is not None for gate in gates) else Select
+    return kind(gates=gates, min_pairs=min_pairs, answers=answers)
+
+
+def norms_for(gates: tuple[Gate, ...], seed: int) -> tuple[FitNorms, ...]:
+    """The fit step that some gates need: one or none."""
+    wanted = wanted_norms(
+        (gate.measure, gate.per) for gate in gates if gate.outlier_mad is not None
+    )
+    return (FitNorms(seed=seed, wanted=wanted),) if wanted else ()

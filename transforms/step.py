@@ -1,12 +1,14 @@
 """What a step is: it says what it reads, writes and needs, and opens a pure batch function."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 import pyarrow as pa
+
+from schemas.errors import RowError
 
 BatchFn: TypeAlias = Callable[[pa.RecordBatch], pa.RecordBatch]
 Artifacts: TypeAlias = Mapping[str, bytes]
@@ -22,6 +24,18 @@ class Resources:
     gpus: float = 0.0
     memory_mb: int = 500
     batch_rows: int = 1_000_000  # rows per call; 1 where one row can take long or kill its process
+
+
+class SomeRowsFailed(Exception):
+    """Raised by a batch function of which some rows failed, so that the others are not redone.
+
+    ``rows`` holds for each row of the batch its result, a batch of one, or its own error.
+    """
+
+    def __init__(self, rows: Sequence["pa.RecordBatch | RowError"]) -> None:
+        failed = [row for row in rows if isinstance(row, RowError)]
+        super().__init__(f"{len(failed)} of {len(rows)} rows failed; the first: {failed[0]}")
+        self.rows = rows
 
 
 class Node(ABC):
@@ -53,6 +67,11 @@ class Step(Node):
     replaces: ClassVar[frozenset[str]] = frozenset()  # columns of earlier steps it gives anew
     uses: ClassVar[tuple[str, ...]] = ()  # the fit steps whose artifacts ``open`` receives
     resources: Resources = Resources()
+
+    @property
+    def first_counts(self) -> bool:
+        """Whether results may differ from run to run, so that the first committed ones count."""
+        return False
 
     @abstractmethod
     def open(self, artifacts: Artifacts) -> AbstractContextManager[BatchFn]:

@@ -1,31 +1,37 @@
 """Speaks every utterance with its voice; audio that the source carries is only re-encoded."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
-import numpy as np
 import pyarrow as pa
 
-from schemas.errors import SynthesisError
-from schemas.utterance import SPEECH, UTTERANCE, VOICE, Attempt, Measure, Word
-from transforms.attempts import Variation, best, score, variation
-from transforms.audio import decode_source_audio, encode_flac, resample, to_float, to_int16
-from transforms.backends.listening import Aligner, OpenAligner
-from transforms.backends.tts import Samples, Speaker, Speech, SpeechBackend
+from schemas.errors import RowError
+from schemas.utterance import SPEECH, UTTERANCE, VOICE
+from transforms.attempts import Variation, variation
+from transforms.backends.listening import Aligner
+from transforms.backends.tts import (
+    Paid,
+    Say,
+    Speaker,
+    SpeechBackend,
+    bit_stable,
+    speak_all,
+)
 from transforms.environment import versions
-from transforms.hearing import align_measures, aligned_words
-from transforms.listen import align
-from transforms.sound import sound_measures
-from transforms.step import Artifacts, BatchFn, Identity, Resources, Step, TableName
+from transforms.finish import Finish
+from transforms.step import (
+    Artifacts,
+    BatchFn,
+    Identity,
+    Resources,
+    SomeRowsFailed,
+    Step,
+    TableName,
+)
+from transforms.tries import Judge, Tries
 from transforms.voices import FACTORS, VoiceBank
-
-Speak: TypeAlias = Callable[[Variation, str], Samples]
-
-MIN_PEAK = 64  # of int16, about -54 dBFS: what never rises above it is silence
-SYNTHESIZED = "synthesized"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +51,7 @@ class Synthesize(Step):
     attempts: int = 1
     retry_below: float = 0.0
     aligner: Aligner | None = None  # None: attempts are judged by their sound alone
+    finish: Finish | None = None  # None: what the voice said ships as it is
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 2
@@ -68,143 +75,94 @@ class Synthesize(Step):
             "attempts": self.attempts,
             "retry_below": self.retry_below,
             "aligner": None if self.aligner is None else self.aligner.identity(),
+            **({} if self.finish is None else {"finish": self.finish.identity()}),
             **versions("soundfile", "soxr", "numpy"),
         }
 
+    @property
+    def first_counts(self) -> bool:
+        used = {voice.backend for voice in self.bank.voices}
+        return any(not bit_stable(item) for item in self.backends if item.name in used)
+
     @contextmanager
     def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
+        with self._opened(self.backends) as (speakers, judge):
+
+            def synthesize(batch: pa.RecordBatch) -> pa.RecordBatch:
+                rows = [settled for settled, _ in self._spoken(batch.to_pylist(), speakers, judge)]
+                return _whole(rows)
+
+            yield synthesize
+
+    @contextmanager
+    def _opened(
+        self, backends: Iterable[SpeechBackend]
+    ) -> Iterator[tuple[dict[str, Speaker], Judge]]:
+        """The speakers that the bank's voices need, by backend; and what judges an attempt."""
         import soundfile  # noqa: F401 - slow to load, so not on the first row's time
         import soxr  # noqa: F401
 
-        voices = {voice.id: voice for voice in self.bank.voices}
         used = {voice.backend for voice in self.bank.voices}
         with ExitStack() as stack:
             speakers: dict[str, Speaker] = {
                 backend.name: stack.enter_context(backend.open())
-                for backend in self.backends
+                for backend in backends
                 if backend.name in used
             }
             aligner = None if self.aligner is None else stack.enter_context(self.aligner.open())
-
-            def speak(how: Variation, voice_id: str) -> Samples:
-                voice = voices[voice_id]
-                rate = min(FACTORS[1], max(FACTORS[0], voice.spec.rate * how.rate))
-                spec = replace(voice.spec, rate=rate, seed=how.seed)
-                speech = speakers[voice.backend].speak(how.text, spec)
-                check_speech(speech, voice_id)
-                return self._at_rate(speech)
-
-            def synthesize(batch: pa.RecordBatch) -> pa.RecordBatch:
-                rows = [self._speech(row, speak, aligner) for row in batch.to_pylist()]
-                return pa.RecordBatch.from_pylist(rows, schema=SPEECH)
-
-            yield synthesize
-
-    def _speech(
-        self, row: dict[str, Any], speak: Speak, aligner: OpenAligner | None
-    ) -> dict[str, Any]:
-        attempts: list[Attempt] = []
-        words: list[Word] = []
-        if row["audio"] is not None:
-            heard, rate = decode_source_audio(row["audio"])
-            samples = to_int16(resample(heard, rate, self.sample_rate_hz))
-            check_speech(Speech(samples, self.sample_rate_hz), "of the source", retryable=False)
-        else:
-            samples, attempts, words = self._best(row, speak, aligner)
-        flac = encode_flac(samples, self.sample_rate_hz)
-        return {
-            "flac": flac,
-            "flac_sha256": hashlib.sha256(flac).hexdigest(),
-            "sample_rate_hz": self.sample_rate_hz,
-            "num_samples": len(samples),
-            "audio_provenance": row["provenance"] if row["audio"] is not None else SYNTHESIZED,
-            "attempts": attempts,
-            "words": words,
-            "augmentation": "",
-        }
-
-    def _best(
-        self, row: dict[str, Any], speak: Speak, aligner: OpenAligner | None
-    ) -> tuple[Samples, list[Attempt], list[Word]]:
-        """Speak until content or out of attempts; the error of the first if none gave speech."""
-        attempts: list[Attempt] = []
-        results: list[tuple[Samples, list[Word]]] = []
-        first: SynthesisError | None = None
-        for number in range(self.attempts):
-            lang, text = row["lang"], row["spoken_text"]
-            how = variation(number, text, lang, self.seed, row["id"], row["turn"])
-            measures: list[Measure] = []
-            words: list[Word] = []
-            error = ""
-            try:
-                samples = speak(how, row["voice"])
-            except SynthesisError as failed:
-                first, error = first or failed, str(failed)
-                samples = np.zeros(0, np.int16)
-                if not failed.retryable:
-                    raise
-            else:
-                measures, words = self._judge(samples, row, aligner)
-            mark = 0.0 if error else score(measures, lang)
-            said = "" if how.text == text else how.text
-            attempts.append(
-                {
-                    "number": number,
-                    "rate": how.rate,
-                    "seed": how.seed,
-                    "said": said,
-                    "score": mark,
-                    "kept": False,
-                    "error": error,
-                    "measures": measures,
-                }
+            finish = None if self.finish is None else stack.enter_context(self.finish.open())
+            yield (
+                speakers,
+                Judge(
+                    sample_rate_hz=self.sample_rate_hz,
+                    retry_below=self.retry_below,
+                    langs=() if self.aligner is None else self.aligner.langs,
+                    unrecognizable=self.bank.unrecognizable,
+                    aligner=aligner,
+                    finish=finish,
+                ),
             )
-            results.append((samples, words))
-            if not error and mark >= self.retry_below:
-                break
-        if all(item["error"] for item in attempts):
-            assert first is not None
-            raise first
-        kept = best(attempts)
-        attempts[kept]["kept"] = True
-        return results[kept][0], attempts, results[kept][1]
 
-    def _judge(
-        self, samples: Samples, row: dict[str, Any], aligner: OpenAligner | None
-    ) -> tuple[list[Measure], list[Word]]:
-        """The cheap measures of one attempt, and where its words are."""
-        measures = sound_measures(samples, self.sample_rate_hz, row["spoken_text"])
-        words: list[Word] = []
-        can = self.aligner is not None and row["lang"] in self.aligner.langs
-        if aligner is not None and can and row["voice"] not in self.bank.unrecognizable:
-            found = align(aligner, samples, self.sample_rate_hz, row["spoken_text"], row["lang"])
-            measures, words = [*measures, *align_measures(found)], aligned_words(found)
-        return sorted(measures, key=lambda item: item["name"]), words
+    def _spoken(
+        self, rows: list[dict[str, Any]], speakers: Mapping[str, Speaker], judge: Judge
+    ) -> list[tuple[dict[str, Any] | RowError, list[tuple[int, Paid]]]]:
+        """For each row its columns or its error, and the calls (attempt, paid) behind it.
 
-    def _at_rate(self, speech: Speech) -> Samples:
-        if speech.sample_rate_hz == self.sample_rate_hz:
-            return speech.samples
-        resampled = resample(to_float(speech.samples), speech.sample_rate_hz, self.sample_rate_hz)
-        return to_int16(resampled)
+        Attempts are made in rounds, so that those of many rows are one batch of a model.
+        """
+        voices = {voice.id: voice for voice in self.bank.voices}
+        tries = [Tries(row) for row in rows]
+        for item in tries:
+            if item.row["audio"] is not None:
+                item.take_source(self.sample_rate_hz)
+        for number in range(self.attempts):
+            batches: dict[str, list[tuple[Tries, Variation, Say]]] = {}
+            for item in tries:
+                if item.waiting:
+                    row = item.row
+                    lang, text = row["lang"], row["spoken_text"]
+                    how = variation(number, text, lang, self.seed, row["id"], row["turn"])
+                    voice = voices[row["voice"]]
+                    rate = min(FACTORS[1], max(FACTORS[0], voice.spec.rate * how.rate))
+                    say = Say(how.text, replace(voice.spec, rate=rate, seed=how.seed))
+                    batches.setdefault(voice.backend, []).append((item, how, say))
+            for backend, batch in batches.items():
+                results = speak_all(speakers[backend], [say for _, _, say in batch])
+                for (item, how, _), said in zip(batch, results, strict=True):
+                    item.attempted(how, said, judge)
+        return [(item.settled(self.sample_rate_hz), item.paid) for item in tries]
 
 
-def check_speech(speech: Speech, who: str, *, retryable: bool = True) -> None:
-    """Raise SynthesisError for a result that cannot be speech: wrong kind, empty or silent.
-
-    Float samples are refused here because a NaN would become a plausible number in int16.
-    """
-    samples = speech.samples
-    if samples.dtype != np.int16 or samples.ndim != 1:
-        raise SynthesisError(
-            f"voice '{who}' returned {samples.dtype} samples of shape {samples.shape}; wanted "
-            "int16 [N]",
-            retryable=retryable,
-        )
-    if not len(samples):
-        raise SynthesisError(f"voice '{who}' returned no samples", retryable=retryable)
-    peak = int(np.abs(samples.astype(np.int32)).max())
-    if peak < MIN_PEAK:
-        raise SynthesisError(
-            f"voice '{who}' returned silence: {len(samples)} samples, peak {peak} of 32768",
-            retryable=retryable,
-        )
+def _whole(rows: list[dict[str, Any] | RowError]) -> pa.RecordBatch:
+    """The rows as one batch; their errors, where there are any."""
+    if not any(isinstance(row, RowError) for row in rows):
+        return pa.RecordBatch.from_pylist(rows, schema=SPEECH)
+    if len(rows) == 1:
+        assert isinstance(rows[0], RowError)
+        raise rows[0]
+    raise SomeRowsFailed(
+        [
+            row if isinstance(row, RowError) else pa.RecordBatch.from_pylist([row], schema=SPEECH)
+            for row in rows
+        ]
+    )

@@ -5,14 +5,15 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import yaml
 
 from schemas.errors import SettingsError
-from transforms.backends.tts import VoiceSpec
+from transforms.backends.tts import MANNERS, Reference, VoiceSpec
+from transforms.references import read_reference
 
 Role: TypeAlias = Literal["user", "assistant"]
 Split: TypeAlias = Literal["train", "eval"]
@@ -31,6 +32,12 @@ class Voice:
     candidates of the same role, language and split. ``license`` is an SPDX expression.
     ``recognizable: false`` says that speech recognition cannot judge it (espeak-ng's English): its
     alignment and WER are then reported as unavailable.
+
+    ``reference`` is a clip to clone, a path relative to the bank's file, ``reference_text`` what
+    is said in it; such a voice wants a ``consent`` note: who agreed to what, and when. ``style``,
+    ``emotion`` and ``instruction`` are told to backends that honor them, and reported as ignored
+    by the others. ``accent`` is for readers. ``reference_sha256`` is filled in; one that is given
+    must be the clip's.
     """
 
     id: str
@@ -46,11 +53,45 @@ class Voice:
     splits: tuple[Split, ...] = SPLITS
     weight: float = 1.0
     recognizable: bool = True
+    accent: str = ""
+    style: str = ""
+    emotion: str = ""
+    instruction: str = ""
+    task: str = ""
+    reference: str = ""
+    reference_text: str = ""
+    reference_sha256: str = ""
+    consent: str = ""
 
     @property
     def spec(self) -> VoiceSpec:
         """What the backend is told."""
-        return VoiceSpec(name=self.name, lang=self.lang, rate=self.rate, pitch=self.pitch)
+        clip = None
+        if self.reference_sha256:
+            clip = Reference(self.reference, self.reference_sha256, self.reference_text)
+        return VoiceSpec(
+            name=self.name,
+            lang=self.lang,
+            rate=self.rate,
+            pitch=self.pitch,
+            reference=clip,
+            style=self.style,
+            emotion=self.emotion,
+            instruction=self.instruction,
+            task=self.task,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Its keys as a manifest keeps them: no path, and of what is newer only what is set."""
+        found = asdict(self)
+        for key in (*_NEWER, "reference"):
+            if key == "reference" or not found[key]:
+                del found[key]
+        return found
+
+    def ignored(self, honored: frozenset[str]) -> list[str]:
+        """Which manners it asks for that its backend does not follow."""
+        return [name for name in MANNERS if getattr(self, name) and name not in honored]
 
 
 @dataclass(frozen=True)
@@ -167,6 +208,9 @@ def voice_digest(voice: Voice, backend_identity: Mapping[str, object]) -> str:
     }
     if not voice.recognizable:
         parts["recognizable"] = False
+    if voice.reference_sha256:
+        parts["reference"] = [voice.reference_sha256, voice.reference_text]
+    parts |= {key: getattr(voice, key) for key in (*MANNERS, "task") if getattr(voice, key)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -185,8 +229,11 @@ def _compare(bank: VoiceBank, lang: str) -> LangDisjointness:
     )
 
 
-def _sound(voice: Voice) -> tuple[str, str, float, float]:
-    return voice.backend, voice.name, voice.rate, voice.pitch
+def _sound(voice: Voice) -> tuple[object, ...]:
+    spec = voice.spec
+    clip = None if spec.reference is None else spec.reference.sha256
+    manner = tuple(getattr(voice, key) for key in MANNERS)
+    return voice.backend, voice.name, voice.rate, voice.pitch, clip, manner
 
 
 def _sentence(lang: LangDisjointness) -> str:
@@ -208,6 +255,11 @@ def _sentence(lang: LangDisjointness) -> str:
 
 _KEYS: Final = {f.name: f for f in fields(Voice)}
 _WORDS: Final = ("id", "speaker_id", "gender", "lang", "backend", "name", "license")
+_NEWER: Final = (
+    *("accent", "style", "emotion", "instruction", "task"),
+    *("reference_text", "reference_sha256", "consent"),
+)
+_TEXTS: Final = (*_NEWER, "reference")  # may be left out
 _NUMBERS: Final = ("rate", "pitch", "weight")
 _FLAGS: Final = ("recognizable",)
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"roles": ROLES, "splits": SPLITS}
@@ -270,10 +322,29 @@ def _voice(entry: object, number: int, path: Path) -> Voice:
     reader = _Entry(where, entry)
     values: dict[str, object] = {}
     values.update({key: reader.word(key) for key in _WORDS})
+    values.update({key: reader.word(key) for key in _TEXTS if key in entry})
     values.update({key: reader.number(key) for key in _NUMBERS if key in entry})
     values.update({key: reader.flag(key) for key in _FLAGS if key in entry})
     values.update({key: reader.choices(key) for key in _CHOICES if key in entry})
-    return Voice(**cast("dict[str, str]", values))  # type: ignore[arg-type]  # read by kind above
+    made = Voice(**cast("dict[str, str]", values))  # type: ignore[arg-type]  # read by kind above
+    return with_reference(made, path.parent, where) if made.reference else made
+
+
+def with_reference(voice: Voice, folder: Path, where: str) -> Voice:
+    """A cloned voice with its clip's path and checksum. Raises SettingsError with the cure."""
+    if not voice.consent:
+        raise SettingsError(
+            f"{where}: it clones a person from `reference`, and there is no `consent`; write who "
+            "agreed to what and when, or take a voice that needs no clip"
+        )
+    path = (folder / Path(voice.reference).expanduser()).absolute()
+    sha256 = read_reference(path, where)
+    if voice.reference_sha256 not in ("", sha256):
+        raise SettingsError(
+            f"{where}: {path} has the checksum {sha256[:16]}, wants `reference_sha256` "
+            f"{voice.reference_sha256[:16]}: another clip stands there; restore it, or drop the key"
+        )
+    return replace(voice, reference=str(path), reference_sha256=sha256)
 
 
 def _checked(voices: list[Voice], path: Path) -> VoiceBank:

@@ -1,12 +1,12 @@
 """An utterance's measures beside the gates that judge it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from jobs.report.words import number
 from schemas.utterance import TAKEN
-from transforms.select import Gate
+from transforms.gate import Gate
 
 Verdict = Literal["passes", "fails", "unchecked", ""]
 
@@ -25,32 +25,38 @@ class Judged:
 
 
 def judged(
-    measures: Iterable[Mapping[str, Any]], gates: Sequence[Gate], role: str, lang: str
+    measures: Iterable[Mapping[str, Any]],
+    gates: Sequence[Gate],
+    role: str,
+    lang: str,
+    voice: str = "",
+    named: Collection[str] = (),
 ) -> list[Judged]:
-    """Each measure once per gate that covers such utterances; those that fail come first."""
+    """Each measure once per gate that covers such utterances; those that fail come first.
+
+    What is usual for a voice is not at hand here, so a gate on outliers has failed where the row's
+    reasons say so: ``named`` are the measures that they name for this utterance.
+    """
     found = []
     for measure in measures:
-        looking = [gate for gate in gates if gate.measure == measure["name"]]
+        name = measure["name"]
         looking = [
-            gate
-            for gate in looking
-            if (not gate.roles or role in gate.roles) and (not gate.langs or lang in gate.langs)
+            gate for gate in gates if gate.measure == name and gate.covers(role, lang, voice)
         ]
         value = number(measure["value"]) if measure["status"] == TAKEN else measure["status"]
         shown = value.replace("_", " ")
         if not looking:
-            found.append(Judged(measure["name"], shown))
-        utterance = {"role": role, "lang": lang, "measures": [measure]}
+            found.append(Judged(name, shown))
+        utterance = {"role": role, "lang": lang, "voice": voice, "measures": [measure]}
         for gate in looking:
-            verdict: Verdict = "fails" if gate.judge(utterance) else "passes"
+            outlier = gate.outlier_mad is not None and name in named
+            verdict: Verdict = "fails" if outlier or gate.judge(utterance) else "passes"
             if measure["status"] != TAKEN:
                 verdict = "unchecked"
-            found.append(Judged(measure["name"], shown, bounds(gate), verdict))
+            found.append(Judged(name, shown, bounds(gate), verdict))
     return sorted(found, key=lambda item: item.verdict != "fails")
 
 
 def bounds(gate: Gate) -> str:
     """A gate's bounds in words: "0.3 to 45", "at most 2"."""
-    if gate.min is not None and gate.max is not None:
-        return f"{gate.min:g} to {gate.max:g}"
-    return f"at least {gate.min:g}" if gate.min is not None else f"at most {gate.max:g}"
+    return gate.bounds()

@@ -13,6 +13,7 @@ from schemas.snapshot import FileEntry, Manifest, read_verified
 from schemas.store import Store
 
 BATCH_ROWS = 256
+MANY_ROWS = 4096
 IndexRow: TypeAlias = dict[str, Any]  # a row of schemas.index.INDEX, whole or some columns
 
 
@@ -20,16 +21,35 @@ def index_rows(
     store: Store, manifest: Manifest, columns: Sequence[str] | None = None
 ) -> Iterator[IndexRow]:
     """The index rows of every shard, in the order of the shards. Raises DamageError."""
+    for batch in index_batches(store, manifest, columns, BATCH_ROWS):
+        yield from batch.to_pylist()
+
+
+def index_batches(
+    store: Store,
+    manifest: Manifest,
+    columns: Sequence[str] | None = None,
+    rows: int = MANY_ROWS,
+) -> Iterator[pa.RecordBatch]:
+    """The same in batches of at most ``rows`` rows. Raises DamageError."""
     for shard in manifest["shards"]:
         entry: FileEntry = {"name": f"index/{shard['index']}", "sha256": shard["index_sha256"]}
-        yield from _rows(store, entry, columns)
+        yield from _batches(store, entry, columns, rows)
 
 
 def outcome_rows(
     store: Store, entry: FileEntry, columns: Sequence[str] | None = None
 ) -> Iterator[Outcome]:
     """The rows of a rejected or failed file, a batch at a time. Raises DamageError."""
-    yield from _rows(store, entry, columns)  # type: ignore[misc]  # the file's schema is OUTCOME
+    for batch in outcome_batches(store, entry, columns):
+        yield from batch.to_pylist()
+
+
+def outcome_batches(
+    store: Store, entry: FileEntry, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The same in batches. Raises DamageError."""
+    yield from _batches(store, entry, columns, BATCH_ROWS)
 
 
 def read_sample(store: Store, row: Mapping[str, Any]) -> dict[str, bytes]:
@@ -44,12 +64,11 @@ def read_sample(store: Store, row: Mapping[str, Any]) -> dict[str, bytes]:
     return split_sample(data, str(row["key"]))
 
 
-def _rows(
-    store: Store, entry: FileEntry, columns: Sequence[str] | None
-) -> Iterator[dict[str, Any]]:
+def _batches(
+    store: Store, entry: FileEntry, columns: Sequence[str] | None, rows: int
+) -> Iterator[pa.RecordBatch]:
     # one thread and no pre-buffering: a reader that stops early leaves nothing running at exit
     data = pa.BufferReader(read_verified(store, entry))
     file = pq.ParquetFile(data, pre_buffer=False)
     names = None if columns is None else list(columns)
-    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=names, use_threads=False):
-        yield from batch.to_pylist()
+    yield from file.iter_batches(batch_size=rows, columns=names, use_threads=False)

@@ -4,45 +4,34 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from jobs.report.data import SHOWN_REJECTED, STEPS, Corpus, gather
+from jobs.license import granted_of
+from jobs.report.codes import code_use
+from jobs.report.corpus import STEPS, Corpus
+from jobs.report.data import gather
+from jobs.report.drift import Drift
+from jobs.report.expected import read_expected
 from jobs.report.filters import facets
-from jobs.report.reading import outcome_rows
-from jobs.report.samples import (
-    COLUMNS,
-    HEIGHT,
-    MAX_UNITS,
-    STRIP_HEIGHT,
-    Budget,
-    code_use,
-    shown_outcome,
-    shown_sample,
-)
-from jobs.report.views import (
-    BOX,
-    bounds_words,
-    measure_views,
-    reason_bars,
-    stages,
-    voice_tables,
-)
+from jobs.report.groups import sample_groups
+from jobs.report.guessed import read_guesses
+from jobs.report.measure_views import BOX, measure_views, text_views
+from jobs.report.shown import shown_rows
+from jobs.report.tables import lang_rows, origin_rows
+from jobs.report.turns import COLUMNS, HEIGHT, MAX_UNITS, STRIP_HEIGHT
+from jobs.report.verdict import verdict_of
+from jobs.report.views import bounds_words, key_measures, reason_bars, stages, voice_tables
 from jobs.report.words import clipped, fact
-from pipelines.outcome import Outcome
 from schemas.snapshot import Manifest
 from schemas.store import Store
 from schemas.unitset import UnitSet
-from transforms.split import TRAIN
 from transforms.voices import disjointness
 
-Heard: TypeAlias = dict[int, dict[str, Any]]  # a row's exhibits by turn
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
-ACCEPTED_BYTES: Final = 6_500_000  # of FLAC; base64 makes 4 bytes of 3
-REJECTED_BYTES: Final = 2_500_000
 MAX_SETTINGS: Final = 30_000  # characters: a bank may have thousands of voices
 FACTS: Final = (
     *("engine", "workers", "wall_s", "model_calls", "model_prompt_tokens"),
@@ -56,65 +45,93 @@ def render_report(
     run: Mapping[str, object],
     exhibits: list[dict[str, Any]],
     corpus: Corpus | None = None,
+    drift: Drift | None = None,
 ) -> str:
     """The page. ``run`` is what run.json holds, and may be empty; so may ``exhibits``.
 
     ``exhibits`` are the utterances of rejected rows that were heard: id, turn, role, spoken_text,
-    voice, flac, codes, measures. ``corpus`` is ``gather``'s, where the caller has it already.
+    voice, flac, codes, measures. ``corpus`` is ``gather``'s, where the caller has it already;
+    ``drift`` is against another corpus.
     Raises DamageError if what the snapshot names is damaged.
     """
     if corpus is None:
         corpus = gather(store, manifest)
     if run.get("build_id", manifest["build_id"]) != manifest["build_id"]:
         run = {}  # the record of another version's build
-    accepted, rejected = Budget(ACCEPTED_BYTES), Budget(REJECTED_BYTES)
-    gates = [use.gate for use in corpus.gates]
-    shown = [
-        shown_sample(store, manifest, row, gates, accepted)
-        for row in (corpus.chosen.samples() if corpus.places else [])
-    ]
-    shown += [
-        shown_outcome(row, heard, gates, manifest, rejected)
-        for row, heard in _rejections(store, manifest, corpus, exhibits)
-    ]
-    shown += [
-        shown_outcome(row, {}, gates, manifest, rejected) for row in corpus.failed[:SHOWN_REJECTED]
-    ]
     script = (TEMPLATES / "report.js").read_text("utf-8")
-    unit_rows = corpus.unit_rows.items()
-    sets = [UnitSet.from_json(value) for value in manifest["unit_sets"]]
+    settings = yaml.safe_dump(manifest["settings"], allow_unicode=True, sort_keys=True)
     page = environment().get_template("report.html.j2")
     text = page.render(
         manifest=manifest,
         counts=manifest["counts"],
-        settings=clipped(
-            yaml.safe_dump(manifest["settings"], allow_unicode=True, sort_keys=True), MAX_SETTINGS
-        ),
         corpus=corpus,
-        splits=_splits(manifest),
-        places=sorted(corpus.places.items(), key=lambda item: (item[0][0] != TRAIN, item[0])),
-        stages=stages(manifest, corpus),
-        reasons=reason_bars(corpus),
-        voices=voice_tables(corpus),
-        disjoint=[d for d in disjointness(corpus.bank).sentence.split(". ") if d],
-        measures=measure_views(corpus),
-        gates=[(bounds_words(use), use) for use in corpus.gates],
-        units=[(item, code_use(store, unit_rows, item)) for item in sets],
-        samples=shown,
-        filters=facets(shown),
-        audio_left_out=accepted.left_out + rejected.left_out,
+        drift=drift,
+        settings=clipped(settings, MAX_SETTINGS),
+        **_rows_and_verdict(store, manifest, corpus),
+        **_measures(store, manifest, corpus),
+        **_samples(store, manifest, corpus, exhibits),
         steps=step_table(manifest, run),
         stage_s=_numbers(run.get("stage_s")),
         facts=_facts(run),
-        max_units=MAX_UNITS,
-        wave=(COLUMNS, HEIGHT),
-        strip=(COLUMNS, STRIP_HEIGHT),
-        box=BOX,
+        # an estimate is of the run that run.json tells of
+        guessed=read_guesses(store) if run.get("build_id") else None,
         script=Markup(script),
         # the page's policy lets no other script run
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _rows_and_verdict(store: Store, manifest: Manifest, corpus: Corpus) -> dict[str, Any]:
+    """What the sections on rows, voices, expectations and the license show, and the summary."""
+    voices = voice_tables(corpus)
+    expected = read_expected(store, manifest)
+    granted = granted_of(manifest, corpus)
+    origins, hidden_origins = origin_rows(corpus)
+    return {
+        "verdict": verdict_of(manifest, corpus, voices, expected, granted),
+        "splits": _splits(manifest),
+        "stages": stages(manifest, corpus),
+        "reasons": reason_bars(corpus),
+        "langs": lang_rows(corpus),
+        "origins": origins,
+        "hidden_origins": hidden_origins,
+        "voices": voices,
+        "key_measures": key_measures(corpus),
+        "disjoint": _disjoint(corpus),
+        "expected": expected,
+        "waits": manifest.get("expected", False),
+        "granted": granted,
+        "parts": granted.alike(),
+    }
+
+
+def _measures(store: Store, manifest: Manifest, corpus: Corpus) -> dict[str, Any]:
+    """What the sections on measures and units show."""
+    unit_rows = corpus.unit_rows.items()
+    sets = [UnitSet.from_json(value) for value in manifest["unit_sets"]]
+    return {
+        "measures": measure_views(corpus),
+        "texts": text_views(corpus),
+        "gates": [(bounds_words(use), use) for use in corpus.gates],
+        "box": BOX,
+        "units": [(item, code_use(store, unit_rows, item)) for item in sets],
+    }
+
+
+def _samples(
+    store: Store, manifest: Manifest, corpus: Corpus, exhibits: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the section of rows to hear shows."""
+    shown, left_out = shown_rows(store, manifest, corpus, exhibits)
+    return {
+        "groups": sample_groups(shown, manifest["counts"]),
+        "filters": facets(shown),
+        "audio_left_out": left_out,
+        "max_units": MAX_UNITS,
+        "wave": (COLUMNS, HEIGHT),
+        "strip": (COLUMNS, STRIP_HEIGHT),
+    }
 
 
 def environment() -> Environment:
@@ -162,21 +179,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:,.2f} h"
 
 
-def _rejections(
-    store: Store, manifest: Manifest, corpus: Corpus, exhibits: list[dict[str, Any]]
-) -> list[tuple[Outcome, Heard]]:
-    """At most SHOWN_REJECTED: those that can be heard first, then one of each reason."""
-    heard: dict[str, Heard] = {}
-    for item in exhibits:
-        heard.setdefault(item["id"], {})[item["turn"]] = item
-    chosen: dict[str, Outcome] = {}
-    if heard:
-        rows = outcome_rows(store, manifest["rejected"])
-        chosen = {row["id"]: row for row in rows if row["id"] in heard}
-    for row in corpus.chosen.rejections():
-        if len(chosen) < SHOWN_REJECTED:
-            chosen.setdefault(row["id"], row)
-    return [(row, heard.get(key, {})) for key, row in chosen.items()]
+def _disjoint(corpus: Corpus) -> list[str]:
+    """Whether train and eval share voices, a sentence per language that is heard."""
+    sentences = [item for item in disjointness(corpus.bank).sentence.split(". ") if item]
+    return [item for item in sentences if item.split(":")[0] in corpus.langs]
 
 
 def _splits(manifest: Manifest) -> list[tuple[str, int, float]]:
@@ -221,4 +227,6 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _short(value: float) -> str:
+    if 0 < abs(value) < 1e-3:
+        return f"{value:.1e}".replace("e-0", "e-")
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

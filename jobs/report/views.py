@@ -1,18 +1,16 @@
-"""Tables and charts of the report as plain values: shares, bars and SVG paths."""
+"""Tables of the report as plain values: the funnel, the reasons, the voices."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from jobs.report.data import Code, Corpus, GateUse, Slot, step_order
-from jobs.report.histogram import Histogram, shared_level
+from jobs.report.corpus import Code, Corpus, step_order
+from jobs.report.gate_use import GateUse
 from schemas.snapshot import Manifest
-from schemas.utterance import NOT_SAMPLED, TAKEN, UNAVAILABLE
 from transforms.voices import ROLES, SPLITS, Role, Split, Voice, candidates
 
-MAX_BARS = 44
-BOX = (240, 56)  # of a histogram
+KEY_MEASURES = ("chars_per_s", "loudness_lufs", "duration_ratio", "asr_wer")
 MAX_VOICES = 60  # rows shown per language, split and role
 SURPRISE = 3.0  # standard deviations beyond which a drift is not chance
 
@@ -49,6 +47,7 @@ class VoiceRow:
     share: float
     asked: float | None
     num: int  # samples of the place
+    medians: Sequence[float | None] = ()  # of the key measures, over all that the voice said
 
     @property
     def drift(self) -> float | None:
@@ -74,37 +73,6 @@ class VoiceTable:
     samples: int
     rows: Sequence[VoiceRow]
     hidden: int
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """One measure of one role and language. ``path`` is an SVG path in BOX, if it varies.
-
-    ``bounds`` are the gates that judge it and lie within the axis: words, and x in BOX.
-    """
-
-    role: str
-    lang: str
-    num: int
-    min: float
-    median: float
-    p95: float
-    max: float
-    path: str
-    bounds: Sequence[tuple[str, float]]
-
-
-@dataclass(frozen=True)
-class MeasureView:
-    """A measure: how many were taken, and how they are spread, from ``low`` to ``high``."""
-
-    name: str
-    taken: int
-    not_sampled: int
-    unavailable: int
-    low: float
-    high: float
-    distributions: Sequence[Distribution]
 
 
 def stages(manifest: Manifest, corpus: Corpus) -> list[Stage]:
@@ -134,7 +102,9 @@ def voice_tables(corpus: Corpus) -> list[VoiceTable]:
     found = []
     places = {(lang, split, role) for split, lang, role, *_ in corpus.voices}
     order: dict[str, int] = {name: number for number, name in enumerate([*SPLITS, *ROLES])}
-    for lang, split, role in sorted(places, key=lambda p: (p[0], order[p[1]], order[p[2]])):
+    for lang, split, role in sorted(
+        places, key=lambda p: (p[0], order.get(p[1], 9), order.get(p[2], 9))
+    ):
         rows = list(_voice_rows(corpus, lang, split, role))
         shown = sorted(rows, key=lambda row: -abs(row.drift or 0.0))[:MAX_VOICES]
         shown.sort(key=lambda row: row.voice)
@@ -144,10 +114,9 @@ def voice_tables(corpus: Corpus) -> list[VoiceTable]:
     return found
 
 
-def measure_views(corpus: Corpus) -> list[MeasureView]:
-    """All measures by name, those that were taken first."""
-    views = [_measure(corpus, name) for name in sorted(corpus.statuses)]
-    return sorted(views, key=lambda view: view.taken == 0)
+def key_measures(corpus: Corpus) -> list[str]:
+    """The measures whose medians stand in the tables of voices: those that were taken."""
+    return [name for name in KEY_MEASURES if corpus.by_voice.get(name)]
 
 
 def bounds_words(use: GateUse) -> str:
@@ -155,7 +124,9 @@ def bounds_words(use: GateUse) -> str:
     gate = use.gate
     low = "" if gate.min is None else f"{gate.min:g} ≤ "
     high = "" if gate.max is None else f" ≤ {gate.max:g}"
-    scope = [*gate.roles, *gate.langs]
+    scope = [*gate.roles, *gate.langs, *gate.voices]
+    if gate.outlier_mad is not None:
+        return f"{gate.measure} {gate.bounds()}" + (f" ({', '.join(scope)})" if scope else "")
     return f"{low}{gate.measure}{high}" + (f" ({', '.join(scope)})" if scope else "")
 
 
@@ -180,66 +151,10 @@ def _voice_rows(corpus: Corpus, lang: str, split: str, role: str) -> Iterator[Vo
             share=amount.samples / num if amount else 0.0,
             asked=voice.weight / total if voice else None,
             num=num,
+            medians=[_median(corpus, name, key[0]) for name in key_measures(corpus)],
         )
 
 
-def _measure(corpus: Corpus, name: str) -> MeasureView:
-    counts = {
-        kind: sum(counter[kind] for counter in corpus.statuses[name].values())
-        for kind in (TAKEN, NOT_SAMPLED, UNAVAILABLE)
-    }
-    values = corpus.values.get(name, {})
-    if not values:
-        return MeasureView(name, 0, counts[NOT_SAMPLED], counts[UNAVAILABLE], 0, 0, ())
-    level = shared_level(values.values(), MAX_BARS)
-    width = 2.0**level
-    low = math.floor(min(item.min for item in values.values()) / width)
-    high = math.floor(max(item.max for item in values.values()) / width) + 1
-    slots: list[Slot] = sorted(values, key=lambda slot: (slot[1], slot[0] != "user"))
-    return MeasureView(
-        name,
-        counts[TAKEN],
-        counts[NOT_SAMPLED],
-        counts[UNAVAILABLE],
-        low * width,
-        high * width,
-        [
-            _distribution(
-                slot,
-                values[slot],
-                (level, low, high),
-                [use for use in corpus.gates if use.gate.measure == name and use.covers(*slot)],
-            )
-            for slot in slots
-        ],
-    )
-
-
-def _distribution(
-    slot: Slot, values: Histogram, axis: tuple[int, int, int], gates: Sequence[GateUse]
-) -> Distribution:
-    """``axis`` is the bins' level, and the first and one past the last bin."""
-    level, low, high = axis
-    width, height = BOX
-    bars = values.binned(level)
-    tallest, step = max(bars.values()), width / (high - low)
-    pieces = []
-    for place, count in sorted(bars.items()):
-        tall = max(1.0, count / tallest * (height - 2))
-        left = (place - low) * step
-        pieces.append(f"M{left:.1f} {height}v-{tall:.1f}h{max(step - 0.8, 0.8):.1f}V{height}z")
-    limits = [(sign, x) for use in gates for sign, x in (("≥", use.gate.min), ("≤", use.gate.max))]
-    return Distribution(
-        *slot,
-        num=values.num,
-        min=values.min,
-        median=values.quantile(0.5),
-        p95=values.quantile(0.95),
-        max=values.max,
-        path="" if values.min == values.max else "".join(pieces),
-        bounds=[
-            (f"gate {sign} {x:g}", round((x / 2.0**level - low) * step, 1))
-            for sign, x in limits
-            if x is not None and low <= x / 2.0**level <= high
-        ],
-    )
+def _median(corpus: Corpus, measure: str, voice: str) -> float | None:
+    values = corpus.by_voice[measure].get(voice)
+    return None if values is None else values.quantile(0.5)

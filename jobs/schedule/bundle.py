@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from jobs.chat_settings import EndpointSettings
 from jobs.jobfile import validate
 from jobs.settings import BaseJob, JobSettings
 from schemas.address import OBJECT_SCHEMES, scheme_of
@@ -19,6 +20,7 @@ from schemas.errors import SettingsError
 
 MAX_BYTES: Final = 900_000  # of a ConfigMap, which may have 1 MiB with its names
 JOB_FILE: Final = "job.yaml"
+MODEL_PLACES: Final = ("backends.", "rewrite.chat.similarity.")
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
@@ -33,6 +35,14 @@ class Bundle:
     def take(self, place: str, given: str, folder: Path) -> str:
         """The path of a file as a pod sees it. Raises SettingsError for what cannot travel."""
         here = folder / given
+        if place.startswith(MODEL_PLACES):
+            if not Path(given).is_absolute():
+                raise SettingsError(
+                    f"setting '{place}': {given} is a folder beside the job file, which no pod "
+                    "has; put the model into the image and give its absolute path there"
+                )
+            self.elsewhere.append(given)
+            return given
         if "://" in given or (Path(given).is_absolute() and not here.exists()):
             if "://" not in given:
                 self.elsewhere.append(given)
@@ -46,6 +56,11 @@ class Bundle:
             data = here.read_bytes()
         except OSError as error:
             raise SettingsError(f"setting '{place}': {here}: {error.strerror}") from error
+        if place == "voices.bank" and b"reference:" in data:
+            raise SettingsError(
+                f"setting '{place}': {here} names reference clips, which are read from beside it; "
+                "put the bank and its clips into the image and give the bank's absolute path there"
+            )
         return self._named(here, data)
 
     def _named(self, here: Path, data: bytes) -> str:
@@ -113,10 +128,19 @@ def check_places(job: BaseJob) -> None:
 def _addresses(job: BaseJob) -> Iterator[tuple[str, str]]:
     if job.output.store.endpoint:
         yield "output.store.endpoint", job.output.store.endpoint
+    for place, endpoint in endpoints_of(job):
+        for url in endpoint.urls:
+            yield f"{place}.endpoint.urls", url
+
+
+def endpoints_of(job: BaseJob) -> Iterator[tuple[str, EndpointSettings]]:
+    """Every server that a job asks, by the setting that names it."""
     if isinstance(job, JobSettings):
-        for name, model in job.models.items():
-            for url in model.endpoint.urls if model.endpoint else ():
-                yield f"models.{name}.endpoint.urls", url
+        for section, held in (("models", job.models), ("backends", job.backends)):
+            for name, item in held.items():
+                endpoint = getattr(item, "endpoint", None)
+                if endpoint is not None:
+                    yield f"{section}.{name}", endpoint
 
 
 def _paths(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -127,10 +151,15 @@ def _paths(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]
         ("source", "audio_folder"),
         ("voices", "bank"),
         ("estimate", "prices"),
+        ("expectations", "suite"),
     ):
         holder = document.get(section)
         if isinstance(holder, dict) and holder.get(key) is not None:
             yield f"{section}.{key}", holder, key
+    for name, backend in (document.get("backends") or {}).items():
+        for key in ("path", "checkout"):
+            if backend.get(key):
+                yield f"backends.{name}.{key}", backend, key
     for step in ("rewrite", "respond"):
         chat = (document.get(step) or {}).get("chat") or {}
         tables = [(f"{step}.chat.prompts", chat.get("prompts") or {})]

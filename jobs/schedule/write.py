@@ -8,12 +8,12 @@ import yaml
 
 from jobs.jobfile import load_overridden
 from jobs.recipe import request_of
-from jobs.schedule.bundle import Bundle, bundle_of, check_places
+from jobs.schedule.bundle import Bundle, bundle_of, check_places, endpoints_of
 from jobs.schedule.check import check_objects
 from jobs.schedule.manifests import RAY_JOB_FILE, manifests
 from jobs.schedule.pods import Object
 from jobs.schedule_settings import ScheduleSettings
-from jobs.settings import BaseJob, JobSettings
+from jobs.settings import BaseJob
 from schemas.errors import SettingsError
 
 
@@ -42,7 +42,7 @@ def schedule(
     """
     job = load_overridden(path, changes, source=source, output=output)
     told = _told(job)
-    _check_keys(job, told)
+    check_keys(job, told)
     check_places(job)
     bundle = bundle_of(job, path.parent)
     pipeline = request_of(job, path.parent).pipeline
@@ -84,15 +84,15 @@ def _told(job: BaseJob) -> ScheduleSettings:
     return told
 
 
-def _check_keys(job: BaseJob, told: ScheduleSettings) -> None:
+def check_keys(job: BaseJob, told: ScheduleSettings) -> None:
     """Every key that a model wants has to come from some secret."""
-    if not isinstance(job, JobSettings) or told.secrets:
+    if told.secrets:
         return
-    for name, model in job.models.items():
-        variable = model.endpoint.api_key_env if model.endpoint else None
+    for place, endpoint in endpoints_of(job):
+        variable = endpoint.api_key_env
         if variable is not None and variable not in told.secret_env:
             raise SettingsError(
-                f"model {name} takes its key from the variable {variable}, and no secret gives it; "
+                f"{place} takes its key from the variable {variable}, and no secret gives it; "
                 f"add it to schedule.secret_env: {{{variable}: {{secret: NAME, key: ENTRY}}}}"
             )
 

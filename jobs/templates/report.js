@@ -39,6 +39,14 @@
     if (again) audio.play().catch(function () {});
   }, true);
 
+  // A line that runs out of view pulls its timeline along.
+  document.addEventListener("timeupdate", function (event) {
+    var tracks = wave(event.target), box = tracks && tracks.parentElement;
+    if (!box || !event.target.duration || box.scrollWidth <= box.clientWidth) return;
+    var x = tracks.offsetWidth * event.target.currentTime / event.target.duration;
+    if (x < box.scrollLeft || x > box.scrollLeft + box.clientWidth - 20) box.scrollLeft = x - 20;
+  }, true);
+
   // Filters: every chosen mark must be among a card's marks, every word in its text.
   var panel = document.getElementById("filters");
   if (!panel) return;
@@ -46,6 +54,7 @@
   var words = panel.querySelector("input"), said = document.getElementById("filtered");
   var choices = Array.from(panel.querySelectorAll("select"));
   var texts = cards.map(function () { return ""; });
+  var folds = Array.from(document.querySelectorAll("details.more")), opened = [];
   function apply() {
     var wanted = choices.map(function (item) { return item.value; }).filter(Boolean);
     var sought = words.value.toLowerCase().split(/\s+/).filter(Boolean), shown = 0;
@@ -56,6 +65,13 @@
         sought.every(function (word) { return texts[place].indexOf(word) >= 0; }));
       if (card.hidden) card.querySelectorAll("audio").forEach(function (one) { one.pause(); });
       else shown += 1;
+    });
+    if (wanted.length || sought.length) folds.forEach(function (fold) {
+      if (!fold.open) { fold.open = true; opened.push(fold); }
+    });
+    else opened.splice(0).forEach(function (fold) { fold.open = false; });
+    document.querySelectorAll(".group").forEach(function (group) {
+      group.hidden = !group.querySelector("article:not([hidden])");
     });
     said.textContent = shown + " of " + cards.length + " shown" +
       (shown ? "" : ": nothing here is like that; take a filter away");

@@ -25,7 +25,7 @@ KILLED_YOUNG = 30  # so many in a row, if they were killed from outside
 
 
 @dataclass
-class _Slot:
+class Slot:
     """One worker process and what it is doing."""
 
     process: BaseProcess
@@ -54,7 +54,7 @@ class LocalEngine:
         self._timeout_s = row_timeout_s
         self._listener = listener
         self._context = multiprocessing.get_context("spawn")
-        self._slots: list[_Slot] = []
+        self._slots: list[Slot] = []
         self._stillborn = 0
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Receipt]:
@@ -86,7 +86,7 @@ class LocalEngine:
             slot.lifeline.close()
         self._slots = []
 
-    def _spawn(self) -> _Slot:
+    def _spawn(self) -> Slot:
         ours, theirs = self._context.Pipe()
         their_line, our_line = self._context.Pipe(duplex=False)
         process = self._context.Process(
@@ -95,9 +95,9 @@ class LocalEngine:
         process.start()
         theirs.close()
         their_line.close()
-        return _Slot(process, ours, our_line)
+        return Slot(process, ours, our_line)
 
-    def _give(self, slot: _Slot, tracked: _Tracked) -> None:
+    def _give(self, slot: Slot, tracked: _Tracked) -> None:
         slot.task, slot.step, slot.key, slot.entered = tracked, "", "", None
         message = (tracked.task, tracked.suspicion.solo, dict(tracked.suspicion.poison))
         try:
@@ -105,13 +105,13 @@ class LocalEngine:
         except (BrokenPipeError, ConnectionResetError):
             logger.debug("a worker was dead when a task came; it is buried next")
 
-    def _ready(self) -> list[_Slot]:
-        by_pipe: dict[object, _Slot] = {slot.pipe: slot for slot in self._slots}
+    def _ready(self) -> list[Slot]:
+        by_pipe: dict[object, Slot] = {slot.pipe: slot for slot in self._slots}
         sentinels = {slot.process.sentinel: slot for slot in self._slots}
         ready = wait([*by_pipe, *sentinels], timeout=POLL_S)  # type: ignore[list-item]
         return [by_pipe[item] for item in ready if item in by_pipe]
 
-    def _listen(self, slot: _Slot) -> Iterator[Receipt]:
+    def _listen(self, slot: Slot) -> Iterator[Receipt]:
         try:
             while slot.pipe.poll():
                 message = slot.pipe.recv()
@@ -126,7 +126,7 @@ class LocalEngine:
                     slot.task = None
                     yield message[1]
                 else:
-                    _raise(*message)
+                    raise_told(*message)
         except (EOFError, ConnectionResetError):
             slot.drained = True
 
@@ -146,7 +146,7 @@ class LocalEngine:
             slot.lifeline.close()
             self._slots[number] = self._spawn()
 
-    def _post_mortem(self, slot: _Slot, timeout_s: float | None) -> Iterator[_Tracked]:
+    def _post_mortem(self, slot: Slot, timeout_s: float | None) -> Iterator[_Tracked]:
         code = slot.process.exitcode
         if not slot.greeted:
             self._stillborn += 1
@@ -189,7 +189,8 @@ class InlineEngine:
         self._worker.close()
 
 
-def _raise(kind: str, name: str, text: str) -> None:
+def raise_told(kind: str, name: str, text: str) -> None:
+    """Raise what another process told of: one of our errors as itself, others as they were told."""
     known = getattr(errors, name, VoxmillError) if kind == "error" else None
     if known is not None:
         raise known(text)

@@ -24,8 +24,9 @@ REFUSES = "refuseword"
 HANGS = "hangword"
 SEGFAULTS = "segfaultword"
 EXITS = "exitword"
+ORPHANS = "orphanword"  # kills the process that started this one
 RETURNED = (SILENCE, NAN, EMPTY, STEREO, RAISES, REFUSES)  # faults that spare the process
-DEADLY = (HANGS, SEGFAULTS, EXITS)
+DEADLY = (HANGS, SEGFAULTS, EXITS)  # ORPHANS aside: it would kill the tests
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class FaultySpeech:
     ``slow_open_s`` is how long loading takes.
     """
 
-    faults: tuple[str, ...] = (*RETURNED, *DEADLY)
+    faults: tuple[str, ...] = (*RETURNED, *DEADLY, ORPHANS)
     log: str = ""
     slow_open_s: float = 0.0
     name: str = "flite"
@@ -94,6 +95,9 @@ def _fault(word: str) -> Samples:
             time.sleep(3600)
         case "segfaultword":
             os.kill(os.getpid(), signal.SIGSEGV)
+            time.sleep(60)
+        case "orphanword":
+            os.kill(os.getppid(), signal.SIGKILL)
             time.sleep(60)
         case "exitword":
             os._exit(1)

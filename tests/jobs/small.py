@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,8 +186,12 @@ def build_with(
     retry_failed: bool = False,
     changes: Iterable[str] = (),
     listener: Quiet | None = None,
+    start: Callable[[Job], Engine] | None = None,
 ) -> Result:
-    """A build in which ``speech`` stands in for the backend of its name."""
+    """A build in which ``speech`` stands in for the backend of its name.
+
+    ``start`` starts another engine than the local one.
+    """
     settings = load_job(job, [*changes, f"output.uri={json.dumps(str(output))}"])
     backends = (speech, *(item for item in BACKENDS if item.name != speech.name))
     request = request_of(settings, job.parent, retry_failed=retry_failed, backends=backends)
@@ -198,7 +202,7 @@ def build_with(
             return InlineEngine(work, heard)
         return LocalEngine(work, workers, row_timeout_s, heard)
 
-    return build(prepare(request), engine, heard, care=settings.limits.care())
+    return build(prepare(request), start or engine, heard, care=settings.limits.care())
 
 
 def manifest_of(output: Path) -> Manifest:

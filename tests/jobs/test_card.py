@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from jobs.card import render_card, size_category
-from jobs.license import hub_license, license_words
+from jobs.report.corpus import Amount
 from schemas.store import FileStore
 from tests.jobs.conftest import IMAGE, TinyCorpus
 
@@ -45,6 +45,15 @@ def test_the_front_matter_describes_the_corpus(card: str) -> None:
     assert value["license"] == "apache-2.0"
     assert value["language"] == ["en", "zh"]
     assert value["size_categories"] == ["n<1K"]
+
+
+def test_the_hubs_own_library_reads_the_metadata(card: str) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed here")
+    data = hub.DatasetCard(card).data
+    assert (data.license, data.language) == ("apache-2.0", ["en", "zh"])
+    assert data.configs[0]["config_name"] == "default"
+    known = set("pretty_name license language task_categories size_categories tags configs".split())
+    assert set(data.to_dict()) == known
 
 
 # webdataset leaves its shards to the garbage collector
@@ -82,31 +91,13 @@ def test_hostile_names_stay_inside_their_cell(tiny_corpus: TinyCorpus) -> None:
     hostile = replace(
         tiny_corpus.corpus, sources=Counter({name: 3}), licenses=Counter({name: 3, "": 1})
     )
+    hostile.origins = {(name, name): Amount(samples=3), ("b", ""): Amount(samples=1)}
     settings = {**tiny_corpus.manifest["settings"], "name": name}
     manifest: Any = {**tiny_corpus.manifest, "settings": settings}
     card = render_card(tiny_corpus.store, manifest, hostile)
     front_matter(card)
     assert "<img" not in card.split("---\n", 2)[2]
     assert len(re.findall(r"^# ", card, re.MULTILINE)) == 1
-
-
-def test_licenses_map_to_the_hubs_names() -> None:
-    assert hub_license({"CC-BY-NC-4.0": 3}) == {"license": "cc-by-nc-4.0"}
-    assert hub_license({"GPL-3.0-or-later": 3}) == {"license": "gpl-3.0"}
-    assert hub_license({"unknown": 3}) == {"license": "unknown"}
-    assert hub_license({"MIT": 1, "CC0-1.0": 1})["license"] == "other"
-    assert hub_license({"MIT": 1, "": 1}) == {"license": "other", "license_name": "partly-unknown"}
-    assert hub_license({"My Terms": 1}) == {"license": "other", "license_name": "my-terms"}
-
-
-def test_what_licenses_ask_is_said() -> None:
-    assert "3 samples have no known license" in license_words({"unknown": 3, "MIT": 1}, [])
-    assert "non-commercial" in license_words({"CC-BY-NC-4.0": 1}, [])
-    assert "same license" in license_words({"CC-BY-SA-4.0": 1}, [])
-    assert "no derivatives" in license_words({"CC-BY-ND-4.0": 1}, [])
-    plain = license_words({"Apache-2.0": 1}, ["MIT"])
-    assert "Warning" not in plain
-    assert "non-commercial" not in plain
 
 
 def test_size_categories_are_the_hubs() -> None:

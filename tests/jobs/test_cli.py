@@ -128,7 +128,7 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--limit", "few"], ["--limit", "'few'"]),
         (["--workers", "-1"], ["--workers -1", "0 (this process) or more"]),
         (["--workers", "two"], ["--workers", "'two'"]),
-        (["--engine", "spark"], ["--engine", "'spark'", "local"]),
+        (["--engine", "spark"], ["engine.name", "'spark'", "local, ray, beam"]),
         (["--output", ""], ["output", "empty", "--output corpus"]),
         (["--output", "ftp://host/x"], ["there is no store for ftp://", "a path"]),
         (["--outptu", "x"], ["--outptu"]),

@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.report.data import gather
 from jobs.report.render import render_report
+from pipelines.outcome import OUTCOME
+from schemas.canonical import sha256_hex
 from schemas.snapshot import latest_snapshot
 from schemas.store import FileStore
 from tests.jobs.browser import Tab, browser, chromium
@@ -94,7 +98,7 @@ def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_chromium
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_page_fits_its_width_and_asks_for_nothing(
     tab: Tab, tiny_page: Path, width: int, dark: bool
@@ -113,7 +117,10 @@ def test_every_sound_loads_and_one_plays_at_a_time(
 ) -> None:
     tab.open(tiny_page)
     heard = tab.run(PLAY)
-    turns = [turn for row in tiny_corpus.corpus.chosen.samples() for turn in row["turns"]]
+    chosen = tiny_corpus.corpus.chosen
+    rows = {row["key"]: row for row in chosen.samples()}
+    rows |= {item.row["key"]: item.row for item in chosen.odd_ones()}
+    turns = [turn for row in rows.values() for turn in row["turns"]]
     assert len(heard) == len(turns) + len(tiny_corpus.exhibits)
     for turn in turns:
         assert any(abs(turn["duration_s"] - seconds) < 0.01 for seconds in heard)
@@ -163,6 +170,86 @@ def test_filters_show_what_is_asked_for(tab: Tab, tiny_page: Path, tiny_corpus: 
 
 
 @needs_chromium
+def test_spectrograms_and_words_stand_under_the_waveforms(tab: Tab, tiny_page: Path) -> None:
+    tab.open(tiny_page)
+    tab.run("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    loaded = tab.run("""(async () => {
+      const pictures = [...document.querySelectorAll('img.mel')];
+      await Promise.all(pictures.map(picture => picture.decode()));
+      return pictures.map(picture => picture.naturalWidth);
+    })()""")
+    assert len(loaded) == tab.run("document.querySelectorAll('.wave').length")
+    assert all(width > 50 for width in loaded)
+    inside = tab.run("""[...document.querySelectorAll('.aligned span')].every(word => {
+      const track = word.closest('.tracks').getBoundingClientRect();
+      const box = word.getBoundingClientRect();
+      return box.left >= track.left - 1 && box.right <= track.right + 1 && box.width > 0;
+    })""")
+    assert inside
+    assert tab.run("document.querySelectorAll('.aligned span').length") > 20
+    assert tab.complaints == []
+
+
+@needs_chromium
+def test_a_filter_opens_what_is_folded_and_clearing_folds_it_again(
+    tab: Tab, tiny_page: Path
+) -> None:
+    tab.open(tiny_page)
+    folds = "[...document.querySelectorAll('details.more')].map(fold => fold.open)"
+    assert not any(tab.run(folds))
+    tab.run("document.querySelector('#filters input').focus()")
+    for letter in "the":
+        tab.press(letter, ord(letter.upper()), letter)
+    assert all(tab.run(folds))
+    seen = tab.run(f"{SHOWN}.every(card => card.getBoundingClientRect().height > 0)")
+    assert seen
+    tab.press("Tab", 9)
+    tab.press("Enter", 13, "\r")
+    assert tab.run("document.querySelector('#filters input').value") == ""
+    assert not any(tab.run(folds))
+
+
+@needs_chromium
+def test_the_keyboard_alone_opens_plays_and_jumps(tab: Tab, tiny_page: Path) -> None:
+    tab.open(tiny_page)
+    tab.press("Tab", 9)
+    tab.press("Enter", 13, "\r")  # the link that skips to the report
+    assert tab.run("location.hash") == "#main"
+    tab.run("document.querySelector('nav a[href=\"#listen\"]').focus()")
+    tab.press("Enter", 13, "\r")
+    top = tab.run("document.getElementById('listen').getBoundingClientRect().top")
+    assert 0 <= top < 200
+    tab.run("document.querySelector('details.more summary').focus()")
+    tab.press("Enter", 13, "\r")
+    assert tab.run("document.querySelector('details.more').open")
+    tab.run("document.querySelector('audio').focus()")
+    tab.press(" ", 32, " ")
+    assert tab.run("""(async () => {
+      const audio = document.querySelector('audio');
+      if (audio.paused) await new Promise(done => { audio.onplaying = done; });
+      audio.pause();
+      return true;
+    })()""")
+    tab.run("document.querySelector('.scroll').focus()")
+    assert tab.run("document.activeElement.className") == "scroll"
+    assert tab.complaints == []
+
+
+@needs_chromium
+def test_every_part_that_scrolls_can_be_focused_and_every_link_leads_somewhere(
+    tab: Tab, tiny_page: Path
+) -> None:
+    tab.open(tiny_page, 375)
+    lost = tab.run("""[...document.querySelectorAll('main *')].filter(item =>
+      ['auto', 'scroll'].includes(getComputedStyle(item).overflowX)
+      && item.scrollWidth > item.clientWidth + 1 && item.tabIndex < 0).map(i => i.className)""")
+    assert lost == []
+    dead = tab.run("""[...document.querySelectorAll('a[href^="#"]')]
+      .filter(link => !document.querySelector(link.getAttribute('href'))).map(l => l.href)""")
+    assert dead == []
+
+
+@needs_chromium
 def test_the_keyboard_reaches_filters_and_sounds(tab: Tab, tiny_page: Path) -> None:
     tab.open(tiny_page)
     reached = []
@@ -177,13 +264,13 @@ def test_the_keyboard_reaches_filters_and_sounds(tab: Tab, tiny_page: Path) -> N
 
 
 @needs_chromium
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 375])
 def test_hostile_rows_neither_run_nor_break_the_page(
     tab: Tab, hostile_page: Path, width: int
 ) -> None:
     tab.open(hostile_page, width)
     assert tab.run("document.scripts.length") == 1
-    assert tab.run("document.images.length") == 0
+    assert tab.run("[...document.images].every(i => i.src.startsWith('data:image/png;base64,'))")
     assert tab.run("document.querySelectorAll('h1').length") == 1
     assert tab.run("document.querySelectorAll('[onclick],[onerror]').length") == 0
     assert tab.run("document.documentElement.scrollWidth <= innerWidth")
@@ -241,12 +328,37 @@ def test_a_corpus_without_an_accepted_row_has_a_page(
     manifest = manifest_of(tmp_path / "corpus")
     assert manifest["counts"]["accepted"] == 0
     html = (tmp_path / "corpus" / "report" / "index.html").read_text("utf-8")
-    assert "0 of 0 accepted rows" in html
+    assert "Not fit to train on as it is" in html
+    assert "No row was accepted: there is nothing to train on." in html
     assert html.count('<article class="sample rejected"') == manifest["counts"]["rejected"]
     assert html.count('<article class="sample failed"') == 1
     if PROGRAM is not None:
         with browser(PROGRAM) as tab:
-            tab.open(tmp_path / "corpus" / "report" / "index.html", 390)
+            tab.open(tmp_path / "corpus" / "report" / "index.html", 375)
+            assert tab.complaints == []
+            assert tab.run("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_snapshot_without_any_row_has_a_page(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    sink = pa.BufferOutputStream()
+    pq.write_table(OUTCOME.empty_table(), sink)
+    data = sink.getvalue().to_pybytes()
+    store.put("none.parquet", data)
+    nothing: Any = {"name": "none.parquet", "sha256": sha256_hex(data)}
+    manifest: Any = {
+        **tiny_corpus.manifest,
+        "shards": [],
+        "counts": {"rows": 0, "accepted": 0, "rejected": 0, "failed": 0},
+        "rejected": nothing,
+        "failed": nothing,
+    }
+    page = tmp_path / "page.html"
+    page.write_text(render_report(store, manifest, {}, []), "utf-8")
+    assert "This snapshot has no rows." in page.read_text("utf-8")
+    if PROGRAM is not None:
+        with browser(PROGRAM) as tab:
+            tab.open(page, 375)
             assert tab.complaints == []
             assert tab.run("document.documentElement.scrollWidth <= innerWidth")
 

@@ -1,17 +1,19 @@
 """`voxmill schedule`: what it writes a cluster would take, and what cannot run there is refused."""
 
 import copy
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from jobs.jobfile import validate
+from jobs.jobfile import load_overridden, validate
+from jobs.schedule.bundle import Bundle
 from jobs.schedule.check import check_objects, check_ray_job, ray_schema
 from jobs.schedule.manifests import MAX_NAME, RAY_JOB_FILE, kube_name
 from jobs.schedule.ray_job import ray_job
-from jobs.schedule.write import Scheduled, schedule
+from jobs.schedule.write import Scheduled, check_keys, schedule
 from jobs.schedule_settings import MACROS, ScheduleSettings, check_cron
 from schemas.errors import SchemaError, SettingsError, VoxmillError
 from tests.jobs.small import FAST_BANK, rows, voxmill, write_job
@@ -124,6 +126,12 @@ def test_the_job_travels_whole_with_the_files_that_it_names(tmp_path: Path) -> N
     assert told.model_dump()["units"]["clusters"] == 7
     assert told.output.uri == "s3://bucket/corpus"
     assert "schedule" not in yaml.safe_load(folder["data"]["job.yaml"])
+    words = shlex.split(done.value["entrypoint"])
+    (tmp_path / "pod").mkdir()
+    (tmp_path / "pod" / "job.yaml").write_text(folder["data"]["job.yaml"])
+    said = [words[number + 1] for number, word in enumerate(words) if word == "--set"]
+    in_pod = load_overridden(tmp_path / "pod" / "job.yaml", said, engine="ray")
+    assert in_pod.engine.ray.address == "auto"
 
 
 def test_a_changed_file_changes_the_name_of_its_config_map_and_what_runs(tmp_path: Path) -> None:
@@ -231,6 +239,31 @@ def test_a_job_that_cannot_run_in_a_pod_is_refused_with_the_cure(
     with pytest.raises(VoxmillError) as refused:
         schedule(job, [change], source=None, output=output, crd=None, kubernetes="1.31")
     assert words in str(refused.value)
+
+
+SERVER = "endpoint: {urls: ['http://llm.models:8000/v1'], api_key_env: S2S_API_KEY}"
+
+
+def test_a_models_key_has_to_come_from_a_secret(tmp_path: Path) -> None:
+    job = write_job(tmp_path, rows(2), schedule={"cron": CRON, "image": IMAGE})
+    changes = [f"models.writer={{model: m, {SERVER}}}"]
+    secret = "schedule.secret_env={S2S_API_KEY: {secret: models, key: k}}"
+    for more in ([secret], ["schedule.secrets=[models]"]):
+        told = load_overridden(job, [*changes, *more], output="s3://b/c")
+        assert told.schedule is not None
+        check_keys(told, told.schedule)
+    with pytest.raises(SettingsError, match=r"models\.writer takes its key .* S2S_API_KEY"):
+        schedule(job, changes, source=None, output="s3://b/c", crd=None, kubernetes="1.31")
+
+
+def test_folders_of_models_and_clips_beside_a_bank_belong_into_the_image(tmp_path: Path) -> None:
+    bundle = Bundle()
+    with pytest.raises(SettingsError, match="put the model into the image"):
+        bundle.take("backends.vits.path", "models/vits", tmp_path)
+    assert bundle.take("backends.vits.path", "/models/vits", tmp_path) == "/models/vits"
+    (tmp_path / "bank.yaml").write_text("voices: [{id: a, reference: a.wav}]")
+    with pytest.raises(SettingsError, match="reference clips"):
+        bundle.take("voices.bank", "bank.yaml", tmp_path)
 
 
 def test_a_source_too_large_for_a_config_map_is_named(tmp_path: Path) -> None:

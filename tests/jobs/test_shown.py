@@ -15,7 +15,7 @@ from jobs.report.samples import ShownSample
 from jobs.report.strip import MAX_STROKES, strip_path
 from jobs.report.words import MAX_TEXT, clipped, fact, visible
 from schemas.utterance import taken, unavailable
-from transforms.select import Gate
+from transforms.gate import Gate
 
 TEXTS = st.text(alphabet="ab 1.,\n中文é", max_size=40)
 GATES = [

@@ -13,6 +13,7 @@ from transforms.augment import Effects
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.silero import Silero
 from transforms.dedup import Near
+from transforms.finish import Finish
 from transforms.select import Gate
 from transforms.step import Node, Resources, Step
 from transforms.text.rules import InputPolicy
@@ -57,6 +58,7 @@ CHANGED: dict[str, dict[str, list[Any]]] = {
         "attempts": [2],
         "retry_below": [0.1],
         "aligner": [PocketsphinxAligner()],
+        "finish": [Finish(pad_s=0.1, detector=Silero()), Finish(loudness_lufs=-23.0)],
     },
     "listen": {
         "seed": [8],

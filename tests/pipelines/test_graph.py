@@ -49,7 +49,9 @@ def test_the_main_pipeline_fits() -> None:
     assert ("rewrite", "check_speakable", "questions") in edges
     assert ("duplicates", "dedup", "artifact") in edges
     assert ("kmeans", "units", "artifact") in edges
-    assert ("gather", "select", "utterances") in edges
+    assert ("gather", "measure_pairs", "utterances") in edges
+    assert ("measure_pairs", "select", "utterances") in edges
+    assert ("measure", "measure_units", "measures") in edges
     assert {reader for _, reader, _ in edges} == {node.name for node in pipeline().nodes}
 
 

@@ -32,21 +32,24 @@ from tests.builders import (
     questions_only,
     retokenizing,
     spoken_corpus,
+    tone_endpoint,
 )
 from transforms.backends.flite import Flite
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.silero import Silero
 from transforms.checks import Checks
 from transforms.dedup import FindDuplicates
+from transforms.gate import Gate
 from transforms.kmeans import FitKmeans
 from transforms.step import BatchFn, Explode, Fit, Step
 from transforms.synthesize import Synthesize
 from transforms.voices import VoiceBank, load_bank
 
 FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
-MAIN = {type(node).__name__ for node in pipeline().nodes}
-MAPS = [node.name for node in pipeline().nodes if isinstance(node, Step | Explode)]
-ASKING = ["rewrite-chat", "respond-chat"]
+PIPELINE = pipeline(gates=(Gate(measure="pitch_median_hz", outlier_mad=0.5, tolerance=1.0),))
+MAIN = {type(node).__name__ for node in PIPELINE.nodes}
+MAPS = [node.name for node in PIPELINE.nodes if isinstance(node, Step | Explode)]
+ASKING = ["rewrite-chat", "respond-chat", "synthesize-endpoint"]
 BY_CLASS = {
     type(node): (f"{made.name}:{node.name}", made)
     for made in (retokenizing(), checking(), questions_only())
@@ -54,7 +57,7 @@ BY_CLASS = {
     if isinstance(node, Step | Explode) and type(node).__name__ not in MAIN
 }
 HEARD = dict(BY_CLASS.values())  # each transform of the pipelines of audio once
-FITS = [node.name for node in pipeline().nodes if isinstance(node, Fit)]
+FITS = [node.name for node in PIPELINE.nodes if isinstance(node, Fit)]
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Case:
 
 @cache
 def main_cases() -> dict[str, Case]:
-    nodes = pipeline(min_pairs=1)
+    nodes = PIPELINE
     inputs, artifacts = inputs_of(nodes, planned_table(corpus()))
     return {node.name: Case(node.name, node, inputs[node.name], artifacts) for node in nodes.nodes}
 
@@ -101,10 +104,15 @@ def asking_cases() -> dict[str, Case]:
     chat = Parrot(faulty=0.3)
     nodes = pipeline(rewrite=ask_rewrite(chat), respond=ask_respond(chat, max_asks=2))
     inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "respond")
-    return {
+    cases = {
         f"{name}-chat": Case(f"{name}-chat", nodes.node(name), inputs[name], artifacts)
         for name in ("rewrite", "respond")
     }
+    # Of a server that refuses some texts, so that rows fail beside others.
+    nodes = pipeline(backends=(tone_endpoint(faulty=0.2),))
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "synthesize")
+    name = "synthesize-endpoint"
+    return {**cases, name: Case(name, nodes.node("synthesize"), inputs["synthesize"], artifacts)}
 
 
 @cache

@@ -218,7 +218,8 @@ def test_an_utterance_with_audio_is_given_no_voice() -> None:
     step = Cast(seed=0, bank=BANK, backends=(Tone(),))
     batch = utterances(step.reads, {"audio": b"x", "lang": "fr"})
     assert isinstance(batch, pa.RecordBatch)
-    assert run_step(step, batch) == [{"voice": "", "speaker_id": "", "voice_digest": ""}]
+    (found,) = run_step(step, batch)
+    assert not any(found.values())
 
 
 def test_identity_is_what_the_bytes_depend_on() -> None:

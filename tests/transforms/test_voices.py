@@ -1,12 +1,15 @@
 """The voice bank: strict reading, fair draws, and an honest answer about disjointness."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from schemas.errors import SettingsError
+from tests.builders import sine, wav
 from transforms.backends.espeak import Espeak
 from transforms.voices import (
     Voice,
@@ -183,3 +186,69 @@ def test_the_digest_is_of_the_sound_alone() -> None:
     assert voice_digest(one, {"so": "1"}) == voice_digest(same, {"so": "1"})
     assert voice_digest(one, {"so": "1"}) != voice_digest(other, {"so": "1"})
     assert voice_digest(one, {"so": "1"}) != voice_digest(one, {"so": "2"})
+
+
+def clip(path: Path, wave: object, rate: int = 16000) -> str:
+    path.write_bytes(wav(np.asarray(wave), rate))
+    return path.name
+
+
+def cloned(tmp_path: Path, **changes: object) -> VoiceBank:
+    plain = {"reference": "anna.wav", "reference_text": "Hello.", "consent": "Anna, 2026-03-01"}
+    return bank_of(tmp_path, assistant(), entry("one", **plain | changes))
+
+
+def test_a_cloned_voice_is_its_clip_by_checksum_and_never_by_path(tmp_path: Path) -> None:
+    clip(tmp_path / "anna.wav", sine(200.0, 2.0))
+    (voice,) = [v for v in cloned(tmp_path).voices if v.id == "one"]
+    assert voice.spec.reference is not None
+    assert Path(voice.spec.reference.path) == tmp_path / "anna.wav"
+    assert str(tmp_path) not in str(voice.facts())
+    assert voice.facts()["reference_sha256"] == voice.reference_sha256
+    moved = replace(voice, reference="/elsewhere")
+    other = replace(voice, reference_sha256="0" * 64)
+    assert voice_digest(voice, {}) == voice_digest(moved, {})
+    assert voice_digest(voice, {}) != voice_digest(other, {})
+
+
+@pytest.mark.parametrize(
+    ("wave", "rate", "changes", "said"),
+    [
+        (None, 0, {}, r"`reference` .*anna\.wav is not there; the path is relative"),
+        (sine(200.0, 2.0), 16000, {"consent": " "}, "wants text"),
+        (sine(200.0, 0.2), 16000, {}, "lasts 0.2 s, wants 1 to 30 s: cut it"),
+        (sine(200.0, 31.0), 16000, {}, "lasts 31.0 s"),
+        (sine(200.0, 2.0, 8000), 8000, {}, "is at 8000 Hz, wants 16000 Hz"),
+        (np.stack([sine(200.0, 2.0)] * 2, axis=1), 16000, {}, "has 2 channels"),
+        (np.zeros(32000), 16000, {}, "is silent"),
+        (sine(200.0, 2.0), 16000, {"reference_sha256": "ab"}, "another clip stands there"),
+    ],
+)
+def test_a_clip_that_is_of_no_use_is_refused_with_the_cure(
+    tmp_path: Path, wave: object, rate: int, changes: dict[str, object], said: str
+) -> None:
+    if wave is not None:
+        clip(tmp_path / "anna.wav", wave, rate)
+    with pytest.raises(SettingsError, match=said):
+        cloned(tmp_path, **changes)
+
+
+def test_a_clip_without_consent_or_that_is_no_audio_is_refused(tmp_path: Path) -> None:
+    clip(tmp_path / "anna.wav", sine(200.0, 2.0))
+    with pytest.raises(SettingsError, match="there is no `consent`; write who agreed"):
+        bank_of(tmp_path, assistant(), entry("one", reference="anna.wav"))
+    (tmp_path / "anna.wav").write_bytes(b"RIFF")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        cloned(tmp_path)
+
+
+def test_a_manner_counts_in_the_digest_and_is_reported_where_it_is_ignored() -> None:
+    plain = Voice(
+        id="a", speaker_id="s", gender="f", lang="en", backend="x", name="n", license="MIT"
+    )
+    happy = replace(plain, emotion="happy", instruction="Whisper.")
+    assert voice_digest(plain, {}) != voice_digest(happy, {})
+    assert happy.ignored(frozenset()) == ["emotion", "instruction"]
+    assert happy.ignored(frozenset({"emotion"})) == ["instruction"]
+    assert "emotion" not in plain.facts()
+    assert replace(plain, accent="Scottish").facts()["accent"] == "Scottish"

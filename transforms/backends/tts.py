@@ -1,14 +1,30 @@
 """The narrow protocol of a speech backend: what it needs, what its bytes depend on, speech."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from schemas.errors import RowError, SynthesisError
+
 Samples: TypeAlias = npt.NDArray[np.int16]
+
+MANNERS: Final = ("style", "emotion", "instruction")  # of a voice; a backend may honor them
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A clip of the speaker that a voice is cloned from, and what is said in it.
+
+    ``path`` changes no byte and is in no manifest; ``sha256`` is that of the file.
+    """
+
+    path: str
+    sha256: str
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +33,8 @@ class VoiceSpec:
 
     ``rate`` multiplies the speaking rate (1.2 is a fifth faster). ``pitch`` multiplies the pitch.
     ``seed`` is what a backend that samples draws from; one that does not may ignore it.
+    ``style``, ``emotion`` and ``instruction`` are honored by backends that say so (``honored``).
+    ``task`` is a word of an endpoint's own, such as ``VoiceDesign``.
     """
 
     name: str  # the backend's own name for the voice
@@ -24,6 +42,11 @@ class VoiceSpec:
     rate: float = 1.0
     pitch: float = 1.0
     seed: int = 0
+    reference: Reference | None = None
+    style: str = ""
+    emotion: str = ""
+    instruction: str = ""
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,33 @@ class Speech:
     sample_rate_hz: int
 
 
+@dataclass(frozen=True)
+class Say:
+    """One utterance of a batch."""
+
+    text: str
+    voice: VoiceSpec
+
+
+@dataclass(frozen=True)
+class Paid:
+    """One call of an endpoint behind a result; its key is that of the kept reply."""
+
+    key: str
+    characters: int
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came of a Say: speech, or why there is none; and what was paid for it."""
+
+    speech: Speech | None
+    error: RowError | None = None
+    paid: tuple[Paid, ...] = ()
+
+
 class Speaker(Protocol):
     """An opened backend. ``speak`` is a pure function of its arguments."""
 
@@ -41,8 +91,21 @@ class Speaker(Protocol):
         """Say ``text``. Raises SynthesisError where this text cannot be spoken."""
 
 
+@runtime_checkable
+class BatchSpeaker(Protocol):
+    """A speaker that gains by saying several utterances at once."""
+
+    def speak_batch(self, items: Sequence[Say]) -> list[Said]:
+        """The results in order. What else is in the batch changes none of them."""
+
+
 class SpeechBackend(Protocol):
-    """A backend before anything heavy is loaded: a frozen, picklable dataclass."""
+    """A backend before anything heavy is loaded: a frozen, picklable dataclass.
+
+    Optional: ``honors`` (which of MANNERS it follows), ``bit_stable`` (False: the same call may
+    give other bytes another time, so the first committed result counts), ``batch_rows`` and
+    ``gpus`` (what a worker that runs it needs).
+    """
 
     @property
     def name(self) -> str:
@@ -56,3 +119,35 @@ class SpeechBackend(Protocol):
 
     def open(self) -> AbstractContextManager[Speaker]:
         """Load the libraries, once per worker."""
+
+
+def speak_all(speaker: Speaker, items: Sequence[Say]) -> list[Said]:
+    """Say several utterances, as one batch where the speaker can."""
+    if isinstance(speaker, BatchSpeaker):
+        return speaker.speak_batch(items)
+    found = []
+    for item in items:
+        try:
+            found.append(Said(speaker.speak(item.text, item.voice)))
+        except SynthesisError as error:
+            found.append(Said(None, error))
+    return found
+
+
+def spoken(said: Said) -> Speech:
+    """The speech of a result. Raises its error where there is none."""
+    if said.speech is None:
+        assert said.error is not None
+        raise said.error
+    return said.speech
+
+
+def honored(backend: SpeechBackend) -> frozenset[str]:
+    """Which of MANNERS a backend follows."""
+    found: frozenset[str] = getattr(backend, "honors", frozenset())
+    return found
+
+
+def bit_stable(backend: SpeechBackend) -> bool:
+    """Whether the same call gives the same bytes for ever."""
+    return bool(getattr(backend, "bit_stable", True))

@@ -24,14 +24,14 @@ _PERSONA = re.compile(
     r"mistral|chatglm)\b|作为一[个名款](?:大型)?(?:人工智能|AI|语言模型)|通义千问|文心一言",
     re.IGNORECASE,
 )
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     "a about all am an and any are as at be been but by can could did do does for from had has "
     "have he her his how i if in into is it its just me more my no not of on one or our out she "
     "so some that the their them then there they this to up us was we were what when which who "
     "why will with would you your".split()
 )
 MIN_WORDS = 10  # below them a text is too short to tell its language by
-MIN_FUNCTION_WORDS = 0.12
+MINFUNCTION_WORDS = 0.12
 MIN_HAN = 0.5
 LEAK_WORDS = 9  # in a row, shared with the rules of the prompt
 LOOP_GRAM, LOOPS, LOOP_SHARE = 5, 3, 0.3  # words, times, of all words
@@ -84,8 +84,8 @@ def other_language(text: str, lang: str) -> str:
     if latin < 0.8 * len(letters):
         return f"{latin} of {len(letters)} letters are Latin"
     said = re.findall(r"[a-z']+", text.lower())
-    known = sum(word in _FUNCTION_WORDS for word in said)
-    if len(said) >= MIN_WORDS and known < MIN_FUNCTION_WORDS * len(said):
+    known = sum(word in FUNCTION_WORDS for word in said)
+    if len(said) >= MIN_WORDS and known < MINFUNCTION_WORDS * len(said):
         return f"{known} of {len(said)} words are common English ones"
     return ""
 

@@ -80,7 +80,21 @@ class Endpoint:
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=16_384,
         ) as session:
-            yield EndpointChat(self, session)
+            yield self.client(session)
+
+    def client(self, session: "aiohttp.ClientSession") -> "EndpointChat":
+        """What asks over an open session."""
+        return EndpointChat(self, session)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response as it came; ``kind`` is its content type."""
+
+    status: int
+    kind: str
+    headers: Mapping[str, str]
+    data: bytes
 
 
 @dataclass
@@ -94,7 +108,13 @@ class _Tries:
 
 
 class EndpointChat:
-    """The client of one worker: all its requests share limits, connections and health."""
+    """The client of one worker: all its requests share limits, connections and health.
+
+    What is said over the wire is in three methods that other services replace.
+    """
+
+    path = "/chat/completions"
+    max_body_bytes = MAX_BODY_BYTES
 
     def __init__(self, settings: Endpoint, session: "aiohttp.ClientSession") -> None:
         self._settings = settings
@@ -107,14 +127,14 @@ class EndpointChat:
         self._jitter = random.Random()  # spreads retries over time; no byte depends on it
 
     async def complete(self, ask: Ask) -> Reply:
-        body = request_body(self._settings.sampling, ask)
+        body = self._body(ask)
         tries = _Tries()
         while True:
             lane = await self._lanes.take()
             epoch, before = lane.limiter.epoch, self._health.successes
             try:
                 tries.sent += 1
-                outcome = await self._send(lane, body)
+                outcome = await self._send(lane, body, ask)
                 if outcome.kind == "reply":
                     lane.limiter.succeeded()
                     self._lanes.answered(lane)
@@ -159,36 +179,50 @@ class EndpointChat:
         return await asyncio.shield(self._probe)
 
     async def _probed(self) -> bool:
-        short = replace(self._settings.sampling, max_tokens=1, json_mode="none")
-        body = request_body(short, Ask(messages=(("user", "Say hi."),), answer_key="", seed=0))
+        ask, body = self._short()
         lane = await self._lanes.take()
         try:
-            alive = (await self._send(lane, body)).kind == "reply"
+            alive = (await self._send(lane, body, ask)).kind == "reply"
         finally:
             self._lanes.give_back(lane)
         if alive:
             self._health.succeeded()
         return alive
 
-    async def _send(self, lane: Lane, body: bytes) -> Outcome:
+    def _body(self, ask: Ask) -> bytes:
+        return request_body(self._settings.sampling, ask)
+
+    def _short(self) -> tuple[Ask, bytes]:
+        """The smallest request there is, to see whether anything is answered."""
+        short = replace(self._settings.sampling, max_tokens=1, json_mode="none")
+        ask = Ask(messages=(("user", "Say hi."),), answer_key="", seed=0)
+        return ask, request_body(short, ask)
+
+    async def _understood(self, ask: Ask, answer: Answer) -> Outcome:
+        return understand(
+            answer.status,
+            answer.kind,
+            answer.headers.get("Retry-After"),
+            answer.data,
+            self._known,
+        )
+
+    async def _send(self, lane: Lane, body: bytes, ask: Ask) -> Outcome:
         import aiohttp
 
         try:
             async with self._session.post(
-                lane.url + "/chat/completions", data=body, allow_redirects=False
+                lane.url + self.path, data=body, allow_redirects=False
             ) as response:
                 data = bytearray()
                 async for chunk in response.content.iter_any():
                     data += chunk
-                    if len(data) > MAX_BODY_BYTES:
+                    if len(data) > self.max_body_bytes:
                         return Outcome("passing", f"a body without end, over {len(data)} bytes")
-                outcome = understand(
-                    response.status,
-                    response.content_type,
-                    response.headers.get("Retry-After"),
-                    bytes(data),
-                    self._known,
+                answer = Answer(
+                    response.status, response.content_type, response.headers, bytes(data)
                 )
+            outcome = await self._understood(ask, answer)
         except TimeoutError:
             return Outcome("passing", f"{lane.url}: no answer within {self._settings.timeout_s} s")
         except aiohttp.InvalidURL as error:

@@ -1,0 +1,66 @@
+"""From a job's section ``engine`` to what starts that engine, or an error that names the cure."""
+
+import importlib.util
+import os
+from collections.abc import Callable
+
+from jobs.settings import BaseJob
+from pipelines.engines.engine import Engine, Listener
+from pipelines.engines.local import InlineEngine, LocalEngine
+from pipelines.task import Job
+from schemas.errors import BackendError, SettingsError
+
+MODULES = {"ray": "ray", "beam": "apache_beam"}  # what an engine's extra installs
+
+
+def num_workers(job: BaseJob) -> int:
+    """How many workers the job asks for; 0 is this very process."""
+    count = job.engine.workers
+    if count == 0 and job.engine.name != "local":
+        raise SettingsError(
+            f"engine.workers: 0 is this process, and the engine is {job.engine.name}; give "
+            "--workers 1 or more, or --engine local"
+        )
+    return os.cpu_count() or 1 if count is None else count
+
+
+def check_engine(job: BaseJob) -> None:
+    """Raise BackendError for an engine that is not installed, before anything is planned."""
+    name = job.engine.name
+    module = MODULES.get(name)
+    if module is not None and importlib.util.find_spec(module) is None:
+        raise BackendError(
+            f"the engine {name} is not installed: there is no package {module}; run pip install "
+            f"-c constraints.txt -e '.[{name}]', on every machine that is to work"
+        )
+
+
+def start_engine(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
+    """What starts the job's engine, which ``check_engine`` has found installed."""
+    starters = {"local": _local, "ray": _ray, "beam": _beam}
+    return starters[job.engine.name](job, listener)
+
+
+def _local(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
+    workers = num_workers(job)
+
+    def start(work: Job) -> Engine:
+        if workers == 0:
+            return InlineEngine(work, listener)
+        return LocalEngine(work, workers, job.engine.row_timeout_s, listener)
+
+    return start
+
+
+def _ray(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
+    # Ray reads it when it starts, and would phone home; what the user has set stands
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    from jobs.ray_pools import options_of
+    from pipelines.engines.ray_engine import RayEngine
+
+    options = options_of(job)
+    return lambda work: RayEngine(work, options, job.engine.row_timeout_s, listener)
+
+
+def _beam(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
+    raise BackendError("the engine beam is not built yet; use --engine local or --engine ray")

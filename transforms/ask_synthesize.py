@@ -1,0 +1,108 @@
+"""Synthesis where some voices are behind an endpoint: the replies are committed, and counted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
+
+from schemas.columns import error_field, failure, field
+from schemas.errors import RowError
+from schemas.utterance import SPEECH
+from transforms.ask import CALLS_SUFFIX, AskFn
+from transforms.backends.chat.desk import Desk, MemoryDesk
+from transforms.backends.chat.office import Office
+from transforms.backends.tts import Paid
+from transforms.backends.tts_endpoint import ALL_ROWS, SpeechEndpoint
+from transforms.step import Artifacts, BatchFn, Resources
+from transforms.synthesize import Synthesize
+
+SPEECH_CALL: Final = pa.struct(
+    [
+        field("turn", pa.int32(), "the turn it was asked for", unit="turns"),
+        field("attempt", pa.int32(), "0, or the number of the attempt", unit="attempts"),
+        field("key", pa.string(), "the request's key, under which the reply is kept"),
+        field("characters", pa.int64(), "of the text", unit="characters"),
+        field("prompt_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
+        field("completion_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
+    ]
+)
+NOTHING: Final[dict[str, Any]] = {
+    "flac": b"",
+    "flac_sha256": "",
+    "sample_rate_hz": 0,
+    "num_samples": 0,
+    "audio_provenance": "",
+    "attempts": [],
+    "words": [],
+    "augmentation": "",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskSynthesize(Synthesize):
+    """As Synthesize. It writes its own error column: what was paid for a failed row is kept too."""
+
+    writes: ClassVar[pa.Schema] = pa.schema(
+        [
+            *SPEECH,
+            field(
+                "synthesize" + CALLS_SUFFIX,
+                pa.list_(pa.field("item", SPEECH_CALL, nullable=False)),
+                "what was asked for the row, in order",
+            ),
+            error_field("synthesize"),
+        ]
+    )
+    resources: Resources = Resources(batch_rows=ALL_ROWS)
+
+    @contextmanager
+    def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
+        """With replies that are kept as long as the step is open."""
+        office, desk = Office(), MemoryDesk()
+        try:
+            with self.open_asking(office) as run:
+                yield lambda batch: run(batch, desk)
+        finally:
+            office.close()
+
+    @contextmanager
+    def open_asking(self, office: Office) -> Iterator[AskFn]:
+        """The batch function, which takes the desk of the rows' partition too."""
+        asking = [item for item in self.backends if isinstance(item, SpeechEndpoint)]
+        others = [item for item in self.backends if not isinstance(item, SpeechEndpoint)]
+        with self._opened(others) as (speakers, judge):
+
+            def run(batch: pa.RecordBatch, desk: Desk) -> pa.RecordBatch:
+                here = {item.name: item.speaker(office, desk) for item in asking}
+                rows = batch.to_pylist()
+                done = self._spoken(rows, {**speakers, **here}, judge)
+                return pa.RecordBatch.from_pylist(
+                    [_columns(row["turn"], *one) for row, one in zip(rows, done, strict=True)],
+                    schema=self.writes,
+                )
+
+            yield run
+
+
+def _columns(
+    turn: int, settled: dict[str, Any] | RowError, paid: list[tuple[int, Paid]]
+) -> dict[str, Any]:
+    calls = [
+        {
+            "turn": turn,
+            "attempt": attempt,
+            "key": call.key,
+            "characters": call.characters,
+            "prompt_tokens": call.prompt_tokens,
+            "completion_tokens": call.completion_tokens,
+        }
+        for attempt, call in paid
+    ]
+    error = None
+    if isinstance(settled, RowError):
+        kind = type(settled).__name__
+        error = failure("synthesize", kind, str(settled)[:500], retryable=settled.retryable)
+        settled = NOTHING
+    return {**settled, "synthesize_calls": calls, "synthesize_error": error}

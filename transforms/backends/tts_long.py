@@ -1,0 +1,148 @@
+"""Long texts: cut at sentence ends into what a model takes, spoken apart, joined cleanly.
+
+At a joint each side keeps at most 30 ms of what is quieter than -50 dBFS, fades over 5 ms, and a
+pause stands between, so neither a click nor two models' silences are heard.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from schemas.errors import SynthesisError
+from transforms.backends.tts import Said, Samples, Say, Speech
+from transforms.sound import SILENCE_DBFS
+from transforms.text.sentences import sentences
+
+PAUSE_S: Final = 0.25
+KEPT_S: Final = 0.03
+FADE_S: Final = 0.005
+WIDE_LANGS: Final = frozenset({"zh", "yue", "ja", "ko"})
+_MARKS: Final = ",;:，；：、"
+
+
+def chunks(text: str, lang: str, most_chars: int) -> list[str]:
+    """``text`` in order in pieces of at most ``most_chars``: whole sentences, else clauses, words.
+
+    Raises SynthesisError where one word is longer.
+    """
+    if len(text) <= most_chars:
+        return [text]
+    found: list[str] = []
+    for sentence in sentences(text, lang):
+        for part in [sentence] if len(sentence) <= most_chars else _clauses(sentence, most_chars):
+            between = " " if found and found[-1][-1:].isascii() else ""
+            if found and len(found[-1]) + len(between) + len(part) <= most_chars:
+                found[-1] += between + part
+            else:
+                found.append(part)
+    return found
+
+
+def _clauses(sentence: str, most_chars: int) -> list[str]:
+    """A sentence cut after commas and the like, and where that does not do, between words."""
+    pieces: list[str] = [""]
+    for letter in sentence:
+        pieces[-1] += letter
+        if letter in _MARKS:
+            pieces.append("")
+    found: list[str] = []
+    for piece in (piece.strip() for piece in pieces):
+        if len(piece) <= most_chars:
+            found += [piece] if piece else []
+            continue
+        spaced = piece.split()
+        if max(map(len, spaced)) > most_chars and not piece.isascii():
+            spaced = list(piece)  # a language without spaces
+        line = ""
+        for word in spaced:
+            if len(word) > most_chars:
+                raise SynthesisError(
+                    f"a word of {len(word)} letters, {word[:30]!r}...; this model takes "
+                    f"{most_chars} at a time: shorten it, or raise the backend's max_chars"
+                )
+            between = " " if line and " " in piece else ""
+            if len(line) + len(between) + len(word) > most_chars:
+                found.append(line)
+                line, between = "", ""
+            line += between + word
+        found.append(line)
+    return found
+
+
+def join(parts: Sequence[Speech]) -> Speech:
+    """Several pieces as one signal."""
+    if len(parts) == 1:
+        return parts[0]
+    (rate,) = {part.sample_rate_hz for part in parts}
+    pause = np.zeros(round(PAUSE_S * rate), np.int16)
+    out: list[Samples] = []
+    for number, part in enumerate(parts):
+        samples = _edges(part.samples, rate, start=number > 0, end=number < len(parts) - 1)
+        out += [pause, samples] if number else [samples]
+    return Speech(np.concatenate(out), rate)
+
+
+def _edges(samples: Samples, rate: int, *, start: bool, end: bool) -> Samples:
+    """The samples with quiet cut off at the joints, and a fade there."""
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 32768 * 10 ** (SILENCE_DBFS / 20))
+    kept = round(KEPT_S * rate)
+    first = max(0, int(loud[0]) - kept) if start and len(loud) else 0
+    last = min(len(samples), int(loud[-1]) + 1 + kept) if end and len(loud) else len(samples)
+    cut = samples[first:last].astype(np.float64)
+    size = min(round(FADE_S * rate), len(cut))
+    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(size) + 0.5) / max(size, 1))
+    if start:
+        cut[:size] *= ramp
+    if end:
+        cut[len(cut) - size :] *= ramp[::-1]
+    return np.rint(cut).astype(np.int16)
+
+
+def speak_long(
+    items: Sequence[Say],
+    most_chars: int,
+    run: Callable[[list[Say]], list[Said]],
+    *,
+    most_wide_chars: int | None = None,
+) -> list[Said]:
+    """``run`` over the pieces of all items at once; the results of the items, in order.
+
+    ``most_wide_chars`` is the limit of languages in which a character is a syllable.
+    """
+    pieces: list[Say] = []
+    owners: list[int] = []
+    refused: dict[int, Said] = {}
+    for place, item in enumerate(items):
+        try:
+            lang = item.voice.lang
+            wide = most_wide_chars is not None and lang.split("-")[0] in WIDE_LANGS
+            parts = chunks(item.text, lang, (most_wide_chars or 0) if wide else most_chars)
+        except SynthesisError as error:
+            refused[place] = Said(None, error)
+            continue
+        for number, part in enumerate(parts):
+            seed = piece_seed(item.voice.seed, number)
+            pieces.append(Say(part, replace(item.voice, seed=seed)))
+            owners.append(place)
+    found: dict[int, list[Said]] = {}
+    for owner, said in zip(owners, run(pieces), strict=True):
+        found.setdefault(owner, []).append(said)
+    return [refused.get(place) or _whole(found[place]) for place in range(len(items))]
+
+
+def piece_seed(seed: int, number: int) -> int:
+    """The seed of a piece; the first has the utterance's own."""
+    if number == 0:
+        return seed
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "big") >> 1
+
+
+def _whole(parts: list[Said]) -> Said:
+    paid = tuple(call for part in parts for call in part.paid)
+    bad = next((part.error for part in parts if part.error is not None), None)
+    if bad is not None:
+        return Said(None, bad, paid)
+    return Said(join([part.speech for part in parts if part.speech is not None]), None, paid)
