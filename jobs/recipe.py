@@ -37,7 +37,7 @@ from transforms.text.speakable import Limits
 from transforms.voices import Voice, VoiceBank, load_bank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
-NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate", "schedule"}
 HEARD: dict[str, type[RetokenizeJob | CheckJob]] = {
     "retokenize": RetokenizeJob,
     "check": CheckJob,
@@ -178,6 +178,7 @@ def request_of(
         work=work,
         settings=manifest_settings(told, bank),
         target_bytes=round(job.shards.target_mb * 1e6),
+        rows_per_partition=job.shards.partition_rows,
         eval_fraction=job.splits.eval_fraction,
         limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,

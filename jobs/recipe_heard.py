@@ -23,7 +23,7 @@ from schemas.unitset import UnitSet
 from transforms.dedup import FindDuplicates
 from transforms.select import Gate
 
-NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate"}
+NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate", "schedule"}
 BOTH_SPLITS = 0.1  # of a corpus with train and eval: what shards are planned for
 
 
@@ -70,6 +70,7 @@ def heard_request(
         work=work,
         settings=settings,
         target_bytes=round(job.shards.target_mb * 1e6),
+        rows_per_partition=job.shards.partition_rows,
         eval_fraction=_eval_share(job, corpus),
         limits=job.limits.of_snapshot(),
         same_lineage=job.output.same_lineage,
