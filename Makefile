@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOB ?= examples/instruct_s2s.yaml
 OUTPUT ?= corpus
 ARGS ?=
+# Extras of pyproject.toml beside the core, such as EXTRAS=[s3,llm]: the image sets it.
+EXTRAS ?=
 
 .PHONY: corpus test setup lint clean
 corpus: $(VENV)/.core
@@ -29,7 +31,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install --quiet -c constraints.txt -e .
+	$(PIP) install --quiet -c constraints.txt -e '.$(EXTRAS)'
 	@# Not fatal here: the build itself stops with the cure if a voice needs flite.
 	$(BIN)/python -m jobs.install_flite || true
 	@touch $@

@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export, ..."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, export, units, ..."""
 
 import argparse
 import json
@@ -23,6 +23,7 @@ from jobs.summary import (
     json_line,
     print_summary,
 )
+from jobs.units_command import add_units_command
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import DamageError, SettingsError, SystemicError, VoxmillError
 from schemas.snapshot import Manifest, chosen_snapshot, current_version
@@ -37,6 +38,7 @@ EXAMPLES = """examples:
   voxmill build JOB.yaml --output gs://BUCKET/corpus --engine beam -- --runner=DataflowRunner ...
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
   voxmill doctor JOB.yaml
+  voxmill schedule JOB.yaml --to k8s --output s3://BUCKET/CORPUS --file cron.yaml
   voxmill inspect corpus
   voxmill report s3://bucket/corpus --output report.html
   voxmill diff corpus@v000001 corpus@v000002
@@ -48,8 +50,7 @@ EXAMPLES = """examples:
   voxmill build examples/retokenize.yaml --input corpus --output corpus2
   voxmill build examples/check.yaml --input tars/ --output checked
 
-exit codes: 0 done; 1 a gate or a verification failed, `diff` found drift, or a license is
-unknown; 2 usage, settings, source or store;
+exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
 3 more rows failed than `limits` allows; 130 interrupted, run again to resume
 """
 
@@ -147,6 +148,16 @@ def _parser() -> argparse.ArgumentParser:
     _job_options(plan)
     plan.set_defaults(command=_plan)
 
+    schedule = commands.add_parser("schedule", help="the objects that build a job in a cluster")
+    _job_options(schedule, limit=False)
+    schedule.add_argument("--to", required=True, choices=["k8s"], help="a CronJob and a RayJob")
+    schedule.add_argument("--file", type=Path, metavar="FILE", help="write there, not to stdout")
+    schedule.add_argument("--crd", type=Path, metavar="FILE", help="KubeRay's ray.io_rayjobs.yaml")
+    schedule.add_argument(
+        "--kubernetes", default="1.31", metavar="VERSION", help="of the cluster (default: 1.31)"
+    )
+    schedule.set_defaults(command=_schedule)
+
     expectations = commands.add_parser(
         "expectations", help="write the suite that a job's schema, gates and limits make"
     )
@@ -208,15 +219,17 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     export.set_defaults(command=_export)
+    add_units_command(commands)
     return parser
 
 
-def _job_options(parser: argparse.ArgumentParser) -> None:
+def _job_options(parser: argparse.ArgumentParser, *, limit: bool = True) -> None:
     parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
     parser.add_argument("job", type=Path, help="a job file (YAML)")
     parser.add_argument("--input", metavar="PATH", help="another source than the job's")
     parser.add_argument("--output", metavar="URI", help="where the corpus is, or shall be")
-    parser.add_argument("--limit", type=int, metavar="N", help="read only the first N rows")
+    if limit:
+        parser.add_argument("--limit", type=int, metavar="N", help="read only the first N rows")
     parser.add_argument(
         "--set",
         action="append",
@@ -304,6 +317,27 @@ def _plan(options: argparse.Namespace) -> int:
     (sys.stderr if options.json else sys.stdout).write(text)
     if options.json:
         print(json.dumps(figures))
+    return EXIT_OK
+
+
+def _schedule(options: argparse.Namespace) -> int:
+    from jobs.schedule.write import schedule
+
+    done = schedule(
+        options.job,
+        options.changes,
+        source=options.input,
+        output=options.output,
+        crd=options.crd,
+        kubernetes=options.kubernetes,
+    )
+    sys.stderr.write("".join(f"voxmill: note: {note}\n" for note in done.notes))
+    if options.file is not None:
+        options.file.write_text(done.text, encoding="utf-8")
+    elif not options.json:
+        print(done.text, end="")
+    if options.json:
+        print(json.dumps(done.value))
     return EXIT_OK
 
 

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
+from pipelines.work_format import software_version
 from schemas.errors import SettingsError
 
+VERSION: Final = 1  # of the job format; raised when a setting of before means something else
 MODELS: Final[Mapping[str, type[BaseJob]]] = {
     "instruct_s2s": JobSettings,
     "retokenize": RetokenizeJob,
@@ -94,12 +96,33 @@ def _from_here(source: str | None) -> str | None:
 
 def validate(document: dict[str, Any], who: str) -> BaseJob:
     """The model of a document. Raises SettingsError with every problem, one a line."""
+    document = _without_version(document, who)
     model = _model_of(document, who)
     try:
         return model.model_validate(document)
     except ValidationError as error:
         problems = [_problem(item, model) for item in error.errors()]
         raise SettingsError(f"{who}: " + "\n  ".join(problems)) from error
+
+
+def _without_version(document: dict[str, Any], who: str) -> dict[str, Any]:
+    """The document without its ``version``: that of the job format, which this release must read.
+
+    Judged before all else, since the settings of a newer format would only seem to be unknown.
+    """
+    told = document.get("version", VERSION)
+    if type(told) is not int or told < 1:
+        raise SettingsError(
+            f"{who}: setting 'version': got {told!r:.80}; wanted the version of the job format, "
+            f"which is {VERSION}, or no line"
+        )
+    if told > VERSION:
+        raise SettingsError(
+            f"{who}: written for version {told} of the job format, and Voxmill "
+            f"{software_version()} reads up to {VERSION}; install a newer Voxmill, or take out "
+            f"what is new since and say version: {VERSION}"
+        )
+    return {key: value for key, value in document.items() if key != "version"}
 
 
 def _model_of(document: Mapping[str, Any], who: str) -> type[BaseJob]:
@@ -137,7 +160,8 @@ def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydant
     if item["type"] == "extra_forbidden":
         known = _known_keys(model, item["loc"][:-1])
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        newer = f"or is the job for a newer Voxmill than {software_version()}? "
+        hint = f"did you mean '{near[0]}'? " if near else newer
         return f"unknown setting '{place}'; {hint}known here: {', '.join(sorted(known))}"
     if item["type"] == "missing":
         return f"setting '{place}' is missing; add it"

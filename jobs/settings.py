@@ -8,12 +8,13 @@ from jobs.chat_settings import ModelSettings, RespondChat, RewriteChat
 from jobs.check_settings import Augment, Checks, Synthesize
 from jobs.engine_settings import EngineSettings
 from jobs.expecting import ExpectationSettings
+from jobs.schedule_settings import ScheduleSettings
 from jobs.speech_settings import SpeechSettings
+from jobs.unit_settings import Role, Units
 from pipelines.health import Care
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
-Role = Literal["user", "assistant"]
 
 
 def _unless_off(value: object) -> object:
@@ -147,14 +148,6 @@ class Splits(_Model):
     eval_fraction: Fraction = 0.05
 
 
-class Units(_Model):
-    """MFCC + k-means. ``max_frames`` bounds the sample that centroids are fitted on."""
-
-    clusters: Annotated[int, Field(ge=2, le=65536)] = 100
-    max_frames: Annotated[int, Field(ge=1000, le=1_000_000)] = 100_000
-    roles: tuple[Role, ...] = ("assistant",)
-
-
 class Gate(_Model):
     """Bounds on a measure, inclusive, or how far from its voice's median it may be."""
 
@@ -171,9 +164,13 @@ class Gate(_Model):
 
 
 class Shards(_Model):
-    """``target_mb`` is the planned size of a shard in MB."""
+    """``target_mb`` is the planned size of a shard in MB.
+
+    ``partition_rows`` is how many rows a task takes, of those that are new; None: 8 to 16.
+    """
 
     target_mb: Annotated[float, Field(gt=0)] = 128.0
+    partition_rows: Annotated[int, Field(ge=1, le=4096)] | None = None
 
 
 class Limits(_Model):
@@ -219,6 +216,7 @@ class BaseJob(_Model):
     expectations: Annotated[ExpectationSettings | None, BeforeValidator(_unless_off)] = None
     engine: EngineSettings = EngineSettings()
     estimate: EstimateSettings = EstimateSettings()
+    schedule: ScheduleSettings | None = None  # when and where a cluster builds it
 
 
 class JobSettings(BaseJob):

@@ -40,6 +40,7 @@ from pipelines.task import (
     Task,
 )
 from pipelines.telemetry import Telemetry
+from pipelines.work_format import claim_work
 from schemas.canonical import pretty_json
 from schemas.errors import DamageError, StoreError, SystemicError
 from schemas.snapshot import FileEntry, Manifest, read_verified
@@ -136,7 +137,8 @@ def build(
 
     ``shown`` is called as soon as the build shows a sign of life of its own. ``telemetry``, if
     there is one, is the ``listener``: it is told what receipts say, and shown on the output.
-    Raises DamageError where a published file is damaged and comes out different when recomputed;
+    Raises ConflictError for a work store of another release's format; DamageError where a
+    published file is damaged and comes out different when recomputed;
     SystemicError where so many rows of a step fail that ``care`` stops the build. Then what was
     done is kept but for those failures: the same call tries their rows again.
     """
@@ -161,6 +163,7 @@ def build(
             )
         for damage in damaged:
             listener.note(f"{damage.path}: {damage.problem}; it is computed again")
+    claim_work(open_store(request.work))
     plan = write_plan(output, planned.plan)
     carry = carry_of(planned, planned.before, output)
     job = Job(

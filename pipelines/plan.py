@@ -145,10 +145,12 @@ def make_plan(
     target_bytes: int,
     eval_fraction: float,
     same_lineage: bool = False,
+    rows_per_partition: int | None = None,
     writing: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Plan snapshot ``version``: read the source once, write what is new to ``inputs/``.
 
+    ``rows_per_partition`` is of new partitions; None: as their number asks for.
     ``writing`` is called before the first write of a new plan. Memory: one id per row that the
     parent knew, and one bucket of rows. Raises ConflictError if the parent's rows and these have
     almost nothing in common, unless ``same_lineage``.
@@ -179,7 +181,7 @@ def make_plan(
                 elif name in lost:
                     found[name].append(_planned(row, Path(folder), lost[name].born))
 
-        size = partition_rows(count - len(present))
+        size = rows_per_partition or partition_rows(count - len(present))
         with writing_behind(store) as sink:
             added = list(_write_partitions(sink, unknown(), size, _next_number(parent), version))
     kept = []
@@ -292,7 +294,7 @@ def _write_partition(store: Sink, rows: list[dict[str, object]], name: str, born
         sha256=sha256,
         ids=tuple(table.column("id").to_pylist()),
         born=born,
-        seconds=round(sum(map(_seconds, table.select(["lang", "turns"]).to_pylist())), 1),
+        seconds=round(sum(map(_seconds, rows)), 1),
         contents=contents if any(contents) else (),
     )
 

@@ -14,6 +14,7 @@ from pipelines.increment import carry_of
 from pipelines.memo import Memo
 from pipelines.plan import FLAC_BYTES_PER_S, load_partition
 from pipelines.request import Planned, Request, prepare, state_of
+from pipelines.work_format import check_work
 from schemas.address import ObjectMeta, Unfinished
 from schemas.canonical import sha256_hex
 from schemas.snapshot import FileEntry, read_verified
@@ -118,6 +119,7 @@ def preview(
         scratch = FileStore(Path(folder))
         output = Overlay(open_store(request.output), scratch)
         work = Overlay(open_store(request.work), scratch)
+        check_work(work)
         planned = prepare(request, output)
         look(planned, output)
         artifacts = dict(planned.pins)

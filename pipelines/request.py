@@ -16,7 +16,7 @@ from schemas.snapshot import FileEntry, Manifest, latest_snapshot
 from schemas.store import Store, StoreAddress, open_store
 from transforms.environment import environment
 from transforms.import_units import ImportUnits
-from transforms.units import MfccUnits
+from transforms.unit_step import UnitStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,7 @@ class Request:
     eval_fraction: float
     limits: Mapping[str, float] = field(default_factory=dict)
     same_lineage: bool = False
+    rows_per_partition: int | None = None  # of new partitions; None: as their number asks for
     retry_failed: bool = False
     refit: bool = False
     expects: Expectations | None = None
@@ -79,6 +80,7 @@ def prepare(
         target_bytes=request.target_bytes,
         eval_fraction=request.eval_fraction,
         same_lineage=request.same_lineage,
+        rows_per_partition=request.rows_per_partition,
         writing=writing,
     )
     generation = parent["generation"] if parent else 0
@@ -134,8 +136,8 @@ def state_of(pipeline: Pipeline, artifacts: Mapping[str, FileEntry]) -> State:
     }
     unit_set = None
     for step in pipeline.steps():
-        if isinstance(step, MfccUnits) and step.name in known:
-            unit_set = step.unit_set(hashes[step.uses[0]])
+        if isinstance(step, UnitStep) and step.name in known:
+            unit_set = step.unit_set(hashes[step.uses[0]] if step.uses else "")
     kept = tuple(
         item for step in pipeline.steps() if isinstance(step, ImportUnits) for item in step.sets
     )
@@ -158,6 +160,7 @@ def _parent_plan(request: Request, output: Store, parent: Manifest) -> Plan:
                 parent["version"],
                 target_bytes=request.target_bytes,
                 eval_fraction=request.eval_fraction,
+                rows_per_partition=request.rows_per_partition,
             )
             if sha256_hex(again.to_bytes()) == parent["plan"]["sha256"]:
                 write_plan(output, again)

@@ -1,0 +1,131 @@
+"""The pod that submits a RayJob, against an API server on this machine."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs.schedule.submit import EXIT_LOST_CONTACT, EXIT_OK, EXIT_RUN_FAILED, main
+
+FOLDER = "/apis/ray.io/v1/namespaces/corpora/rayjobs"
+
+
+@dataclass
+class Cluster:
+    """An API server that knows RayJobs: each look at one shows the next of ``states``."""
+
+    states: list[dict[str, str]]
+    troubles: list[int] = field(default_factory=list)  # answered first, to whatever is asked
+    held: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    base: str = ""
+
+    def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self.asked.append(f"{method} {path}")
+        if self.troubles:
+            return self.troubles.pop(0), {}
+        if method == "POST":
+            name = body["metadata"]["name"]
+            if name in self.held:
+                return 409, {}
+            self.held[name] = body
+            return 201, body
+        name = path.rpartition("/")[2]
+        if name not in self.held:
+            return 404, {}
+        state = self.states[0] if len(self.states) == 1 else self.states.pop(0)
+        return 200, {**self.held[name], "status": state}
+
+
+@contextmanager
+def served(cluster: Cluster) -> Iterator[Cluster]:
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.headers["Authorization"] != "Bearer a-token":
+                code, value = 401, {}
+            else:
+                code, value = cluster.answer(self.command, self.path, json.loads(body or b"{}"))
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(json.dumps(value).encode())
+
+        do_GET = do_POST = _any
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    cluster.base = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield cluster
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def submitted(folder: Path, cluster: Cluster, patience_s: float = 5.0) -> int:
+    (folder / "token").write_text("a-token\n")
+    (folder / "namespace").write_text("corpora")
+    job = folder / "ray-job.yaml"
+    job.write_text(yaml.safe_dump({"kind": "RayJob", "metadata": {"name": "nightly"}, "spec": {}}))
+    told = ["--name", "nightly-29", "--owner-uid", "u-1", "--api", cluster.base]
+    limits = ["--account", str(folder), "--poll-s", "0.01", "--patience-s", str(patience_s)]
+    return main([str(job), *told, *limits])
+
+
+RUNNING = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+DONE = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
+
+
+def test_a_run_is_created_under_the_jobs_name_belongs_to_it_and_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    with served(Cluster([{}, RUNNING, DONE])) as cluster:
+        assert submitted(tmp_path, cluster) == EXIT_OK
+    made = cluster.held["nightly-29"]["metadata"]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "nightly-29", "uid": "u-1"}
+    assert made["ownerReferences"] == [owner]
+    assert cluster.asked == [f"POST {FOLDER}", *[f"GET {FOLDER}/nightly-29"] * 3]
+
+
+def test_a_second_pod_waits_for_the_run_of_the_first(tmp_path: Path) -> None:
+    with served(Cluster([RUNNING, DONE])) as cluster:
+        cluster.held["nightly-29"] = {"metadata": {"name": "nightly-29"}, "spec": "the first"}
+        assert submitted(tmp_path, cluster) == EXIT_OK
+    assert cluster.held["nightly-29"]["spec"] == "the first"
+    assert len(cluster.held) == 1
+
+
+def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path: Path) -> None:
+    with served(Cluster([DONE], troubles=[503, 500, 429])) as cluster:
+        assert submitted(tmp_path, cluster) == EXIT_OK
+    assert len(cluster.held) == 1
+
+
+def test_a_server_that_stays_away_ends_the_pod_so_that_another_may_try(tmp_path: Path) -> None:
+    with served(Cluster([DONE], troubles=[503] * 10_000)) as cluster:
+        assert submitted(tmp_path, cluster, patience_s=0.05) == EXIT_LOST_CONTACT
+    assert not cluster.held
+
+
+def test_what_no_other_pod_would_mend_has_its_own_exit_code(tmp_path: Path) -> None:
+    failed = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "message": "exit 2"}
+    stopped = {"jobDeploymentStatus": "Complete", "jobStatus": "STOPPED"}
+    for states in ([RUNNING, failed], [stopped]):
+        with served(Cluster(list(states))) as cluster:
+            assert submitted(tmp_path, cluster) == EXIT_RUN_FAILED
+    with served(Cluster([DONE], troubles=[403])) as cluster:
+        assert submitted(tmp_path, cluster) == EXIT_RUN_FAILED
+    with served(Cluster([RUNNING], troubles=[])) as cluster:
+        cluster.troubles = [201, 404]  # created, and deleted by a person
+        assert submitted(tmp_path, cluster) == EXIT_RUN_FAILED
