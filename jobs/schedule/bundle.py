@@ -14,6 +14,7 @@ import yaml
 
 from jobs.chat_settings import EndpointSettings
 from jobs.jobfile import validate
+from jobs.schedule.text import to_yaml
 from jobs.settings import BaseJob, JobSettings
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import SettingsError
@@ -94,7 +95,7 @@ def bundle_of(job: BaseJob, folder: Path) -> Bundle:
     bundle = Bundle()
     for place, holder, key in _paths(document):
         holder[key] = bundle.take(place, str(holder[key]), folder)
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    text = to_yaml([document])
     validate(yaml.safe_load(text), "the scheduled job")
     bundle.files[JOB_FILE] = text.encode("utf-8")
     bundle.check_size()
