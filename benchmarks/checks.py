@@ -28,12 +28,14 @@ from jobs.settings import JobSettings
 from pipelines.graph import Pipeline
 from schemas.utterance import TAKEN
 from transforms.audio import decode_flac, encode_flac
+from transforms.compare import Compare
 from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.pace import FitPace
 from transforms.select import Gate
 from transforms.step import Step
 from transforms.synthesize import Synthesize
+from transforms.transcribe import Transcribe
 from transforms.voices import load_bank
 
 JOB = Path(__file__).parents[1] / "examples" / "instruct_s2s.yaml"
@@ -87,25 +89,20 @@ def _batch(schema: pa.Schema, rows: Rows) -> pa.RecordBatch:
 def _cost(pipeline: Pipeline, rows: Rows) -> dict[str, float]:
     """CPU seconds per hour of speech of each part, and what the checks add to synthesis."""
     speak = _node(pipeline, Synthesize)
-    listen = _node(pipeline, Listen)
+    listen, transcribe = _node(pipeline, Listen), _node(pipeline, Transcribe)
     plain = replace(speak, attempts=1, aligner=None)
     bare, made = _timed(plain, rows)
     checked, made_checked = _timed(speak, rows)
     once, _ = _timed(replace(speak, attempts=1), rows)
     hours = sum(row["num_samples"] for row in made) / RATE_HZ / 3600
     spoken = [row | item for row, item in zip(rows, made_checked, strict=True)]
-    asr, heard = _timed(replace(listen, detector=None), spoken)
-    vad, _ = _timed(replace(listen, recognizer=None), spoken)
-    decode, _ = _timed(replace(listen, recognizer=None, detector=None), spoken)
-    sampled = sum(
-        item["name"] == "asr_wer" and item["status"] == TAKEN
-        for row in heard
-        for item in row["heard"]
-    )
+    share, heard = _timed(transcribe, spoken)
+    vad, _ = _timed(listen, spoken)
+    decode, _ = _timed(replace(listen, detector=None), spoken)
+    sampled = sum(item["status"] == TAKEN for row in heard for item in row["transcripts"])
     retried = sum(len(row["attempts"]) > 1 for row in made_checked)
-    share = asr - decode
     if sampled:  # the drawn share of few clips is not the share that was asked for
-        share *= listen.asr_fraction * len(rows) / sampled
+        share *= transcribe.fraction * len(rows) / sampled
     found = {
         "synthesis": bare,
         "alignment": once - bare,
@@ -139,12 +136,14 @@ def _catches(pipeline: Pipeline, gates: Sequence[Gate], good: Rows) -> dict[str,
     half = len(good) // 2
     fit = _node(pipeline, FitPace)
     pace = fit.finalize(fit.merge([fit.partial(_batch(fit.reads, good[:half]), 1)]))
-    listen = _node(pipeline, Listen)
+    listeners = [_node(pipeline, kind) for kind in (Listen, Transcribe, Compare)]
 
     def rejected(rows: Rows) -> list[str]:
         """The gate that rejects each clip; empty if none does."""
         asked = [row | {"attempts": [], "words": []} for row in rows]
-        heard = [row | made for row, made in zip(asked, _run(listen, asked), strict=True)]
+        heard = asked
+        for step in listeners:
+            heard = [row | made for row, made in zip(heard, _run(step, heard), strict=True)]
         taken = _run(_node(pipeline, Measured), heard, {FitPace.name: pace})
         judged = [row | made for row, made in zip(rows, taken, strict=True)]
         if rows is good_half:

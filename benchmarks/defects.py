@@ -2,10 +2,10 @@
 
     python -m benchmarks.defects [--rows ROWS.json --adapter alpaca] [--limit 300] [--quick]
 
-A clean corpus is built with the shipped job. Its rows are parted by their users' voices: the
-thresholds of examples/audit.yaml were set on one half, and damage is planted in the other, in some
-rows at a time. Each planted corpus is then built with that job: caught is what it rejects or fails.
-The last line is JSON.
+A clean corpus is built with the shipped job. Its rows are parted by their users' voices: damage is
+planted in one half, in some rows at a time; the other half is for setting thresholds, which
+examples/audit.yaml has (docs/defects.md says how far they are held out). Each planted corpus is
+built with that job: caught is what it rejects or fails. The last line is JSON.
 """
 
 import argparse
@@ -112,7 +112,7 @@ def _report(
     samples, manifest = read_samples(clean)
     reported = _second_half(samples)
     print(
-        f"{len(samples)} clean rows; thresholds from {len(samples) - len(reported)} of them, "
+        f"{len(samples)} clean rows; {len(samples) - len(reported)} for thresholds, "
         f"damage in the other {len(reported)}"
     )
     caught: dict[str, list[bool]] = defaultdict(list)

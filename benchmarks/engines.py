@@ -98,9 +98,7 @@ def same(folder: Path, source: tuple[str, ...]) -> dict[str, Any]:
         for nodes, name in ((1, "ray"), (2, "ray on two nodes")):
             with ray_cluster(nodes) as address:
                 compare(name, place(name), *TWO, "--engine", "ray", "--address", address)
-    if importlib.util.find_spec("apache_beam") and importlib.util.find_spec(
-        "pipelines.engines.beam"
-    ):
+    if importlib.util.find_spec("apache_beam"):
         for name, option in BEAM.items():
             told = ("--set", f"engine.beam.options=[{option}, --direct_num_workers=2]")
             compare(name, place(name), *TWO, "--engine", "beam", *told)

@@ -68,16 +68,16 @@ def compare(folder: Path, samples: int, rounds: int, workers: int) -> dict[str, 
     }
 
 
-def environment(folder: Path) -> Path:
+def environment(folder: Path, requirements: Path = REQUIREMENTS) -> Path:
     """The interpreter of the peers' environment, made where it is missing."""
-    pins = REQUIREMENTS.read_bytes()
+    pins = requirements.read_bytes()
     venv = folder / f"venv-{hashlib.sha256(pins).hexdigest()[:12]}"
     python = venv / "bin" / "python"
     if not (venv / "done").exists():
         sys.stderr.write(f"installing the peers into {venv} (once)\n")
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
         pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        subprocess.run([*pip, "--no-deps", "--requirement", str(REQUIREMENTS)], check=True)
+        subprocess.run([*pip, "--no-deps", "--requirement", str(requirements)], check=True)
         (venv / "done").touch()
     return python
 

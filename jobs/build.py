@@ -1,14 +1,16 @@
 """`voxmill build`: from a job file to a snapshot, a table and a report."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jobs.card import render_card
-from jobs.chat_recipe import models_of, read_keys
+from jobs.chat_recipe import read_keys
 from jobs.croissant import croissant
-from jobs.doctor import quick, quick_speech
+from jobs.doctor import quick, quick_heard, quick_speech
+from jobs.doctor_units import try_plan
 from jobs.engines import check_engine, num_workers, start_engine
 from jobs.estimate import FILE as ESTIMATE
 from jobs.estimate import Guess, estimate, with_truth
@@ -20,19 +22,26 @@ from jobs.recipe import request_of
 from jobs.report.data import gather
 from jobs.report.render import render_report
 from jobs.settings import BaseJob, JobSettings
+from jobs.settings_heard import CheckJob
 from jobs.summary import host_facts, run_record
 from pipelines.build import Result, build
-from pipelines.engines.engine import Listener
+from pipelines.engines.engine import Engine, Listener
 from pipelines.lease import planning
 from pipelines.probe import check_conditional_puts
 from pipelines.request import Planned, prepare
+from pipelines.task import Job
 from pipelines.telemetry import Telemetry
+from pipelines.unit_nodes import UnitPlan
 from schemas.address import scheme_of
 from schemas.canonical import pretty_json
 from schemas.errors import BackendError, SettingsError
 from schemas.snapshot import current_version, read_pointer
 from schemas.store import Store, open_store
+from transforms.cluster_units import ClusterUnits
+from transforms.codec_units import CodecUnits
+from transforms.fit_centroids import FitCentroids
 from transforms.synthesize import Synthesize
+from transforms.unit_step import UnitStep
 
 RUN, CARD, REPORT = "run.json", "README.md", "report/index.html"
 CROISSANT = "croissant.json"
@@ -47,6 +56,7 @@ def build_job(
     engine: str | None = None,
     address: str | None = None,
     workers: int | None = None,
+    beam: Sequence[str] = (),
     limit: int | None = None,
     retry_failed: bool = False,
     refit: bool = False,
@@ -59,8 +69,20 @@ def build_job(
     Gives the job as it was run, what was done, and how many workers did it.
     """
     job = load_overridden(
-        path, changes, source=source, output=output, engine=engine, address=address, workers=workers
+        path,
+        changes,
+        source=source,
+        output=output,
+        engine=engine,
+        address=address,
+        workers=workers,
+        beam=beam,
     )
+    if beam and job.engine.name != "beam":
+        raise SettingsError(
+            f"-- {' '.join(beam)}: what stands after -- is for Beam, and the engine is "
+            f"{job.engine.name}; give --engine beam"
+        )
     # workers of other engines start in folders of their own
     here = path if job.engine.name == "local" else path.absolute()
     request = request_of(
@@ -80,8 +102,9 @@ def build_job(
         check_conditional_puts(open_store(request.output))
         planned = prepare(request, writing=lambda: alive.enter_context(planning(store)))
         view.finished()
-        if isinstance(job, JobSettings):
+        if isinstance(job, JobSettings | CheckJob):
             _look_first(job, planned, view)
+        _try_units(planned, view)
         if workers and "memory" in (scheme_of(request.output.uri), scheme_of(request.work.uri)):
             raise SettingsError(
                 "output memory://: it lives in one process, and workers are others; give "
@@ -94,9 +117,16 @@ def build_job(
         telemetry = Telemetry(view, job.engine.name, workers)
         started = datetime.now(UTC)
         with serving(telemetry, metrics_port, metrics_address):
-            start = start_engine(job, telemetry)
+            start, begun = start_engine(job, telemetry), list[Engine]()
+
+            def started_engine(work: Job) -> Engine:
+                begun.append(start(work))
+                return begun[0]
+
             care = job.limits.care()
-            result = build(planned, start, telemetry, alive.close, care, telemetry)
+            result = build(planned, started_engine, telemetry, alive.close, care, telemetry)
+        if begun:  # a cluster knows better than the job
+            workers = getattr(begun[0], "num_workers", workers)
         moved = read_pointer(store) != pointer
         if (
             not result.unchanged
@@ -110,23 +140,41 @@ def build_job(
     return job, result, workers
 
 
-def _look_first(job: JobSettings, planned: Planned, listener: Listener) -> None:
+def _look_first(job: JobSettings | CheckJob, planned: Planned, listener: Listener) -> None:
     """The doctor's quick part, before anything is spent.
 
     Where replies are stored already, an endpoint that is gone may not be needed: it is only noted.
     """
-    if planned.published or not (models_of(job) or job.backends):
+    if planned.published:
         return
-    nodes = planned.request.pipeline.nodes
-    banks = [node.bank for node in nodes if isinstance(node, Synthesize)]
-    looked = [*quick(job), *(item for bank in banks for item in quick_speech(job, bank))]
+    if isinstance(job, CheckJob):
+        looked = quick_heard(job)
+    else:
+        nodes = planned.request.pipeline.nodes
+        banks = [node.bank for node in nodes if isinstance(node, Synthesize)]
+        looked = [*quick(job), *(item for bank in banks for item in quick_speech(job, bank))]
     failed = [item for item in looked if item.state == "failed"]
+    if not failed:
+        return
     work = open_store(planned.request.work)
     stored = planned.parent is not None or bool(work.list("replies"))
     for item in failed if stored else ():
         listener.note(f"{item.what}: {item.told}; going on with the replies that are stored")
     if failed and not stored:
         raise BackendError("\n  ".join(item.line() for item in failed))
+
+
+def _try_units(planned: Planned, listener: Listener) -> None:
+    """One clip through the model behind the units, before anything is spent on speech.
+
+    Raises BackendError for weights that are partial, or not those of the configuration.
+    """
+    nodes = planned.request.pipeline.nodes
+    step = next((node for node in nodes if isinstance(node, UnitStep)), None)
+    if planned.published or not isinstance(step, ClusterUnits | CodecUnits):
+        return
+    fit = next((node for node in nodes if isinstance(node, FitCentroids)), None)
+    listener.note(f"units {step.set_name}: {try_plan(UnitPlan(step=step, fit=fit))}")
 
 
 def _describe(

@@ -195,15 +195,16 @@ def _units(manifest: Manifest, stats: Corpus) -> list[str]:
         collapse = "a run of equal units is one, `durations` [T] holds its frames"
         lines = [
             f"- roles: {', '.join(item.roles)}; audio at {item.sample_rate_hz} Hz",
-            f"- frames(n samples) = (n - {item.window_samples}) // {item.hop_samples} + 1, "
-            f"{item.frame_rate_hz:g} per second",
+            f"- frames(n samples) = {item.frames_words()}, {item.frame_rate_hz:g} per second",
             f"- codes [{item.num_codebooks}, T], each from 0 to {item.codebook_size - 1}",
             f"- {collapse if item.collapse == 'run_length' else 'one unit per frame'}",
-            f"- model `{item.model}`, sha256 `{item.model_sha256}`; centroids, sha256 "
-            f"`{item.centroids_sha256}`",
+            f"- model `{item.model}`, sha256 `{item.model_sha256 or 'unknown'}`"
+            + (f"; layer {item.layer}, input normalization: " if item.layer else "")
+            + (item.normalization if item.layer else ""),
+            *([f"- centroids, sha256 `{item.centroids_sha256}`"] if item.centroids_sha256 else []),
             f"- {item.provenance}",
         ]
-        if use.frames:
+        if use.frames and item.name == manifest["unit_sets"][-1]["name"]:  # the index counts it
             lines.append(
                 f"- here: {use.units:,} units of {use.frames:,} frames, "
                 f"{use.units / use.seconds:.1f} units per second"

@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.listen_recipe import predictor_of, recognizer_of
+from jobs.listen_settings import MosSettings, RecognizerSettings
 from transforms import augment, checks
-from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
+from transforms.backends.pocketsphinx import PocketsphinxAligner
 from transforms.backends.silero import Silero
 from transforms.finish import Finish
 
@@ -17,11 +19,19 @@ class _Model(BaseModel):
 
 
 class Checks(_Model):
-    """What listens to the speech. docs/checks.md has the measures."""
+    """What listens to the speech. docs/checks.md has the measures, docs/listeners.md the listeners.
+
+    ``asr_rule`` is what two recognizers say together: transforms/hearing.py.
+    """
 
     align: bool = True
     vad: bool = True
     asr_fraction: Fraction = 0.1
+    asr: RecognizerSettings | None = None  # None: pocketsphinx
+    second: RecognizerSettings | None = None
+    asr_rule: Literal["agree", "both", "either"] = "agree"
+    asr_agree_max: Fraction = 0.3
+    mos: MosSettings | None = None
 
 
 class Synthesize(_Model):
@@ -67,7 +77,12 @@ def checks_of(settings: Checks, synthesize: Synthesize | None = None) -> checks.
     synthesize = synthesize or Synthesize(attempts=1, retry_below=0.0)
     return checks.Checks(
         aligner=PocketsphinxAligner() if settings.align else None,
-        recognizer=PocketsphinxRecognizer() if settings.asr_fraction > 0 else None,
+        recognizer=recognizer_of(settings.asr, "asr") if settings.asr_fraction > 0 else None,
+        second=None if settings.second is None else recognizer_of(settings.second, "second"),
+        rule=settings.asr_rule,
+        agree_max=settings.asr_agree_max,
+        predictor=predictor_of(settings.mos),
+        mos_fraction=0.0 if settings.mos is None else settings.mos.fraction,
         detector=Silero() if settings.vad else None,
         asr_fraction=settings.asr_fraction,
         attempts=synthesize.attempts,

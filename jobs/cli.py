@@ -1,4 +1,4 @@
-"""The command line: voxmill build, plan, doctor, verify, clean, inspect, replay, export, ..."""
+"""The command line: voxmill build, plan, doctor, verify, clean, inspect, export, units, ..."""
 
 import argparse
 import json
@@ -23,6 +23,7 @@ from jobs.summary import (
     json_line,
     print_summary,
 )
+from jobs.units_command import add_units_command
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import DamageError, SettingsError, SystemicError, VoxmillError
 from schemas.snapshot import Manifest, chosen_snapshot, current_version
@@ -34,6 +35,7 @@ DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
 EXAMPLES = """examples:
   voxmill build examples/instruct_s2s.yaml --output corpus
   voxmill build JOB.yaml --output corpus --input rows.json --set source.adapter=alpaca
+  voxmill build JOB.yaml --output gs://BUCKET/corpus --engine beam -- --runner=DataflowRunner ...
   voxmill plan examples/instruct_s2s.yaml --output corpus --set units.clusters=200
   voxmill doctor JOB.yaml
   voxmill schedule JOB.yaml --to k8s --output s3://BUCKET/CORPUS --file cron.yaml
@@ -48,8 +50,7 @@ EXAMPLES = """examples:
   voxmill build examples/retokenize.yaml --input corpus --output corpus2
   voxmill build examples/check.yaml --input tars/ --output checked
 
-exit codes: 0 done; 1 a gate or a verification failed, `diff` found drift, or a license is
-unknown; 2 usage, settings, source or store;
+exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
 3 more rows failed than `limits` allows; 130 interrupted, run again to resume
 """
 
@@ -57,7 +58,8 @@ unknown; 2 usage, settings, source or store;
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message on stderr and an exit code."""
     logging.basicConfig(format="voxmill: %(levelname)s: %(message)s", level=logging.WARNING)
-    options = _parser().parse_args(arguments)
+    words, beam = _parted(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words, argparse.Namespace(beam=beam))
     command: Callable[[argparse.Namespace], int] = options.command
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
@@ -83,6 +85,14 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The words of a build before -- and those after it, which are for Beam."""
+    if arguments[:1] != ["build"] or "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
@@ -209,6 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     export.set_defaults(command=_export)
+    add_units_command(commands)
     return parser
 
 
@@ -261,6 +272,7 @@ def _build(options: argparse.Namespace) -> int:
         engine=options.engine,
         address=options.address,
         workers=options.workers,
+        beam=options.beam,
         limit=options.limit,
         retry_failed=options.retry_failed,
         refit=options.refit,

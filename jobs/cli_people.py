@@ -27,7 +27,10 @@ def add_people_commands(
     report.set_defaults(command=_report)
 
     diff = commands.add_parser(
-        "diff", help="what drifted from one snapshot to another: 0 if nothing much, 1 if it did"
+        "diff",
+        help="what drifted from one snapshot to another",
+        epilog="exit codes: 0 nothing drifted much; 1 something did, or rows are rejected for a "
+        "reason that is new; docs/drift.md",
     )
     diff.add_argument("before", help=VERSIONED)
     diff.add_argument("now", help="another, or another version of it")
@@ -49,7 +52,7 @@ def add_people_commands(
     card.add_argument(
         "--for-publication",
         action="store_true",
-        help="exit with 1 unless everything is licensed, and nothing forbids to publish it",
+        help="exit with 1 unless all licenses are known, and none forbids to publish it",
     )
     card.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
     card.set_defaults(command=_card)

@@ -12,11 +12,15 @@ from typing import Any, Literal
 
 from jobs.chat_recipe import backend_of, chats_of, missing_key, models_of, read_keys, with_prompts
 from jobs.chat_settings import ModelSettings
+from jobs.doctor_listen import listening_endpoints, look_at_listeners
 from jobs.doctor_models import Asked, try_endpoint, try_model
 from jobs.doctor_speech import endpoints, look_at_speech
+from jobs.doctor_units import try_units
 from jobs.jobfile import load_overridden
+from jobs.listen_recipe import with_listening
 from jobs.recipe import BACKENDS, pipeline_of, request_of, source_of
 from jobs.settings import BaseJob, JobSettings
+from jobs.settings_heard import CheckJob
 from jobs.similarity_recipe import (
     settings_of,
     try_similarity,
@@ -26,6 +30,7 @@ from jobs.similarity_recipe import (
 from jobs.sources.read import read_source
 from jobs.speech_recipe import speech_backends, with_speech
 from jobs.storage import store_address
+from jobs.unit_settings import Units
 from pipelines.probe import check_conditional_puts
 from schemas.errors import VoxmillError
 from schemas.store import open_store
@@ -58,7 +63,8 @@ def doctor(
     job = load_overridden(path, changes, source=source, output=output)
     findings = [Finding("job file", "ok", str(path))]
     if not isinstance(job, JobSettings):
-        return [*findings, _heard(job, path.parent), _store(job)]
+        findings += _listeners(job, path.parent, ())
+        return [*findings, _heard(job, path.parent), *_units(job, path.parent), _store(job)]
     bank: VoiceBank | None = None
     job, likeness = _similarity(job, path.parent)
     try:
@@ -70,6 +76,8 @@ def doctor(
         pipeline = None
     findings += likeness
     findings += _speech(job, bank) if bank is not None else []
+    findings += _listeners(job, path.parent, () if bank is None else bank.langs)
+    findings += _units(job, path.parent)
     findings.append(_source(job, path.parent))
     findings.append(_store(job))
     if pipeline is not None:
@@ -107,8 +115,28 @@ def quick(job: JobSettings) -> list[Finding]:
 
 
 def quick_speech(job: JobSettings, bank: VoiceBank) -> list[Finding]:
-    """The cheap part of servers of speech."""
-    return [Finding(**asdict(item)) for item in endpoints(job, bank)]
+    """The cheap part of servers of speech and of those that hear it."""
+    found = [*endpoints(job, bank), *listening_endpoints(job.checks)]
+    return [Finding(**asdict(item)) for item in found]
+
+
+def quick_heard(job: CheckJob) -> list[Finding]:
+    """The cheap part of a job that only listens."""
+    return [Finding(**asdict(item)) for item in listening_endpoints(job.checks)]
+
+
+def _listeners(job: BaseJob, folder: Path, langs: tuple[str, ...]) -> list[Finding]:
+    """What a job names under checks; the embedded recognizer needs no look."""
+    if not isinstance(job, JobSettings | CheckJob):
+        return []
+    named = job.checks
+    if not (named.asr or named.second or named.mos):
+        return []
+    try:
+        checks = with_listening(named, folder)
+        return [Finding(**asdict(item)) for item in look_at_listeners(checks, langs)]
+    except VoxmillError as error:
+        return [_failed("checks", error, "mend what it names in the job file")]
 
 
 def _similarity(job: JobSettings, folder: Path) -> tuple[JobSettings, list[Finding]]:
@@ -143,6 +171,14 @@ def _finding(what: str, asked: Asked) -> Finding:
 def _speech(job: JobSettings, bank: VoiceBank) -> list[Finding]:
     backends = (*BACKENDS, *speech_backends(job, read_keys(job)))
     return [Finding(**asdict(item)) for item in look_at_speech(job, bank, backends)]
+
+
+def _units(job: BaseJob, folder: Path) -> list[Finding]:
+    """The model behind the units, tried; a job of other pipelines may have none."""
+    units = getattr(job, "units", None)
+    if not isinstance(units, Units):
+        return []
+    return [_finding("units", asked) for asked in try_units(units, folder, job.seed)]
 
 
 def _heard(job: BaseJob, folder: Path) -> Finding:

@@ -41,9 +41,14 @@ class RaySettings(_Model):
 
 
 class BeamSettings(_Model):
-    """What Beam is told: ``options`` are its own pipeline options."""
+    """What Beam is told: ``options`` are its own pipeline options, the runner among them.
+
+    ``accelerator`` is the resource hint of steps that need a GPU, such as
+    ``type:nvidia-l4;count:1;install-nvidia-driver``.
+    """
 
     options: tuple[str, ...] = ()
+    accelerator: str | None = None
 
 
 class EngineSettings(_Model):

@@ -1,14 +1,19 @@
 """From a job's section ``engine`` to what starts that engine, or an error that names the cure."""
 
 import importlib.util
+import logging
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jobs.settings import BaseJob
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.task import Job
 from schemas.errors import BackendError, SettingsError
+
+if TYPE_CHECKING:
+    from pipelines.engines.beam_options import BeamOptions
 
 MODULES = {"ray": "ray", "beam": "apache_beam"}  # what an engine's extra installs
 
@@ -33,6 +38,8 @@ def check_engine(job: BaseJob) -> None:
             f"the engine {name} is not installed: there is no package {module}; run pip install "
             f"-c constraints.txt -e '.[{name}]', on every machine that is to work"
         )
+    if name == "beam":
+        _beam_options(job)
 
 
 def start_engine(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
@@ -63,4 +70,19 @@ def _ray(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
 
 
 def _beam(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
-    raise BackendError("the engine beam is not built yet; use --engine local or --engine ray")
+    options = _beam_options(job)
+    from pipelines.engines.beam import BeamEngine
+
+    return lambda work: BeamEngine(work, options, job.engine.row_timeout_s, listener)
+
+
+def _beam_options(job: BaseJob) -> "BeamOptions":
+    logging.disable(logging.WARNING)  # of Beam's import: it would say that Google's clients lack
+    try:
+        from pipelines.engines.beam_options import check_runner, options_from
+    finally:
+        logging.disable(logging.NOTSET)
+    told = job.engine.beam
+    options = options_from(told.options, num_workers(job), told.accelerator, job.output.uri or "")
+    check_runner(options.runner)
+    return options

@@ -70,6 +70,7 @@ def load_overridden(
     engine: str | None = None,
     address: str | None = None,
     workers: int | None = None,
+    beam: Sequence[str] = (),
 ) -> BaseJob:
     """A job file with the command line's options standing above it."""
     options = {
@@ -78,6 +79,7 @@ def load_overridden(
         "engine.name": engine,
         "engine.ray.address": address,
         "engine.workers": workers,
+        "engine.beam.options": list(beam) or None,
     }
     given = [
         f"{key}={json.dumps(value, ensure_ascii=False)}"

@@ -20,7 +20,8 @@ def plan_text(
 ) -> tuple[str, dict[str, Any]]:
     """The plan for people, and its figures for programs. Nothing is written anywhere."""
     job = load_overridden(path, changes, source=source, output=output)
-    request = request_of(job, path.parent, limit=limit, check=False)
+    absent: list[str] = []
+    request = request_of(job, path.parent, limit=limit, check=False, absent=absent)
     guessed: list[Guess] = []
     workers = job.engine.workers if job.engine.workers is not None else os.cpu_count() or 1
     seen = preview(
@@ -53,8 +54,9 @@ def plan_text(
                 f"  not here: {', '.join(figures['models_not_here'])}; a build wants their files "
                 "first (`voxmill doctor JOB` says how), and fingerprints from cast on will differ"
             )
+    notes = [f"note: {told}" for told in dict.fromkeys(absent)]
     figures["estimate"] = guessed[0].value()
-    return "\n".join([*_graph(seen), *_reuse(seen), *asks, *lines(guessed[0]), ""]), figures
+    return "\n".join([*_graph(seen), *_reuse(seen), *asks, *lines(guessed[0]), *notes, ""]), figures
 
 
 def _graph(seen: Preview) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from jobs.chat_recipe import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.check_settings import augment_of, checks_of, finish_of
 from jobs.expecting import expectations_of
+from jobs.listen_recipe import check_listeners, with_listening, without_listeners
 from jobs.recipe_heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.settings import BaseJob, JobSettings
 from jobs.settings_heard import CheckJob, RetokenizeJob
@@ -14,9 +15,11 @@ from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.speech_recipe import speech_backends, with_clip, with_speech, without_places
 from jobs.storage import store_address
+from jobs.unit_recipe import told_units, without_unit_places
 from pipelines.graph import Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.request import Request
+from pipelines.unit_nodes import UnitPlan
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
@@ -46,17 +49,22 @@ def pipeline_of(
     bank: VoiceBank,
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
+    units: UnitPlan | None = None,
     *,
     check: bool = True,
 ) -> Pipeline:
     """The pipeline of a job. Raises SettingsError or BackendError, with the cure.
 
     ``check``: that every voice can be used here; a plan needs no weights.
+    ``units`` are those of jobs/unit_recipe.py; None for MFCC.
     """
     given = {backend.name for backend in backends}
     made = (item for item in speech_backends(job, keys or {}) if item.name not in given)
     backends = (*backends, *made)
     check_voices(bank, backends, try_them=check)
+    ears = checks_of(job.checks, job.synthesize)
+    if check:
+        check_listeners(ears)
     return instruct_s2s(
         Recipe(
             seed=job.seed,
@@ -73,12 +81,13 @@ def pipeline_of(
             limits=Limits(**job.speakable.model_dump()),
             bank=bank,
             backends=backends,
-            checks=checks_of(job.checks, job.synthesize),
+            checks=ears,
             augment=augment_of(job.augment, job.seed),
             finish=finish_of(job.synthesize),
-            clusters=job.units.clusters,
-            max_frames=job.units.max_frames,
+            clusters=job.units.num_clusters,
+            max_frames=job.units.num_frames,
             unit_roles=job.units.roles,
+            units=units,
             gates=tuple(Gate(**gate.model_dump()) for gate in job.gates),
             min_pairs=job.min_pairs,
         )
@@ -131,26 +140,39 @@ def request_of(
     backends: tuple[SpeechBackend, ...] = BACKENDS,
     keys: Keys | None = None,
     check: bool = True,
+    absent: list[str] | None = None,
 ) -> Request:
     """The request that a job makes. ``folder`` is the job file's: its paths are relative to it.
 
-    ``check``: that its voices can speak here.
+    ``check``: that its voices can speak here. ``absent`` is jobs/unit_recipe.py's:
+    given, models of units that are not here are told in it.
     """
     if isinstance(job, RetokenizeJob | CheckJob):
-        return heard_request(job, folder, limit=limit, retry_failed=retry_failed, refit=refit)
+        return heard_request(
+            job,
+            folder,
+            limit=limit,
+            retry_failed=retry_failed,
+            refit=refit,
+            check=check,
+            absent=absent,
+        )
     assert isinstance(job, JobSettings)
     if job.output.uri is None:
         raise SettingsError("no output: give --output PATH, or set output.uri in the job file")
     bank = load_bank(folder / job.voices.bank)
     told = with_speech(with_similarity(with_prompts(job, folder), folder), folder)
+    told = told.model_copy(update={"checks": with_listening(told.checks, folder)})
     try_similarity(told)
+    units = told_units(job.units, folder, job.seed, absent)
+    told = told.model_copy(update={"units": units.settings})
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
     if job.output.work is not None:
         work = store_address(job.output.work, job.output.store)
     source = source_of(job, folder)
     return Request(
-        pipeline=pipeline_of(told, bank, backends, keys, check=check),
+        pipeline=pipeline_of(told, bank, backends, keys, units.plan, check=check),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
@@ -182,12 +204,14 @@ def source_of(job: JobSettings, folder: Path) -> SourceSettings:
 
 def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     """What the manifest keeps: all that replay needs, no path of this machine, no secret."""
+    job = job.model_copy(update={"units": without_unit_places(job.units)})
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "categories", "store"):
         settings["source"].pop(name)
     without_place(settings)
     settings["models"] = without_addresses(settings["models"])
     without_places(settings)
+    without_listeners(settings["checks"])
     settings["voices"] = [voice.facts() for voice in bank.voices]
     return settings
 
@@ -198,7 +222,10 @@ def pipeline_from(settings: dict[str, Any]) -> Pipeline:
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_pipeline(job, settings)
     assert isinstance(job, JobSettings)
-    return pipeline_of(job, bank, check=not job.backends)  # replies may stand for an endpoint
+    units = told_units(job.units, Path(), job.seed).plan
+    given = job.backends or job.checks.asr or job.checks.second or job.checks.mos
+    check = not given  # what is stored may stand for them
+    return pipeline_of(job, bank, units=units, check=check)
 
 
 def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:

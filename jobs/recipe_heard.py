@@ -5,11 +5,13 @@ from typing import Any
 
 from jobs.check_settings import checks_of
 from jobs.expecting import expectations_of
+from jobs.listen_recipe import check_listeners, with_listening, without_listeners
 from jobs.settings_heard import CheckJob, HeardSource, RetokenizeJob
 from jobs.sources.open import AUDIO_LAYOUTS
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from jobs.storage import store_address
+from jobs.unit_recipe import told_units, without_unit_places
 from pipelines.check import CheckRecipe, check
 from pipelines.graph import Pipeline
 from pipelines.request import Request
@@ -32,6 +34,8 @@ def heard_request(
     limit: int | None = None,
     retry_failed: bool = False,
     refit: bool = False,
+    check: bool = True,
+    absent: list[str] | None = None,
 ) -> Request:
     """The request that a job makes. Raises SettingsError, DamageError, ConflictError."""
     if job.output.uri is None:
@@ -51,9 +55,16 @@ def heard_request(
             )
         corpus = chosen_snapshot(there, job.source.version)
     source = _source(job, place, folder, corpus)
+    if isinstance(job, CheckJob):
+        job = job.model_copy(update={"checks": with_listening(job.checks, folder)})
+        if check:
+            check_listeners(checks_of(job.checks))
+    if job.units is not None:
+        told = told_units(job.units, folder, job.seed, absent).settings
+        job = job.model_copy(update={"units": told})
     settings = heard_settings(job, corpus)
     return Request(
-        pipeline=heard_pipeline(job, settings),
+        pipeline=heard_pipeline(job, settings, folder, absent),
         rows=lambda: read_source(source, limit),
         output=output,
         work=work,
@@ -69,17 +80,28 @@ def heard_request(
     )
 
 
-def heard_pipeline(job: RetokenizeJob | CheckJob, settings: dict[str, Any]) -> Pipeline:
-    """The pipeline. ``settings`` are those of the manifest, which know the source's unit sets."""
+def heard_pipeline(
+    job: RetokenizeJob | CheckJob,
+    settings: dict[str, Any],
+    folder: Path = Path(),
+    absent: list[str] | None = None,
+) -> Pipeline:
+    """The pipeline. ``settings`` are those of the manifest, which know the source's unit sets.
+
+    ``folder`` is what paths of models are relative to.
+    """
     kept = tuple(UnitSet.from_json(value) for value in settings["kept_sets"])
+    told = None if job.units is None else told_units(job.units, folder, job.seed, absent)
+    units = None if told is None else told.plan
     if isinstance(job, RetokenizeJob):
         return retokenize(
             RetokenizeRecipe(
                 seed=job.seed,
-                clusters=job.units.clusters,
-                max_frames=job.units.max_frames,
+                clusters=job.units.num_clusters,
+                max_frames=job.units.num_frames,
                 unit_roles=job.units.roles,
                 kept=kept,
+                units=units,
             )
         )
     return check(
@@ -91,22 +113,27 @@ def heard_pipeline(job: RetokenizeJob | CheckJob, settings: dict[str, Any]) -> P
             eval_fraction=job.splits.eval_fraction,
             need_texts=job.texts == "required",
             sample_rate_hz=job.audio.sample_rate_hz,
-            clusters=None if job.units is None else job.units.clusters,
-            max_frames=100_000 if job.units is None else job.units.max_frames,
+            clusters=None if job.units is None else job.units.num_clusters,
+            max_frames=100_000 if job.units is None else job.units.num_frames,
             unit_roles=() if job.units is None else job.units.roles,
             kept=kept,
             gates=tuple(Gate(**gate.model_dump()) for gate in job.gates),
             min_pairs=job.min_pairs,
             checks=checks_of(job.checks),
+            units=units,
         )
     )
 
 
 def heard_settings(job: RetokenizeJob | CheckJob, corpus: Manifest | None) -> dict[str, Any]:
     """What the manifest keeps: no path, the source's snapshot, and the unit sets it brings."""
+    if job.units is not None:
+        job = job.model_copy(update={"units": without_unit_places(job.units)})
     settings = job.model_dump(mode="json", exclude=NOT_IN_MANIFEST)
     for name in ("path", "store", "audio_folder"):
         settings["source"].pop(name, None)
+    if "checks" in settings:
+        without_listeners(settings["checks"])
     if corpus is not None:
         settings["source"]["snapshot"] = {
             "version": corpus["version"],

@@ -10,11 +10,11 @@ from jobs.engine_settings import EngineSettings
 from jobs.expecting import ExpectationSettings
 from jobs.schedule_settings import ScheduleSettings
 from jobs.speech_settings import SpeechSettings
+from jobs.unit_settings import Role, Units
 from pipelines.health import Care
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
-Role = Literal["user", "assistant"]
 
 
 def _unless_off(value: object) -> object:
@@ -146,14 +146,6 @@ class Splits(_Model):
     """Which share of the rows is kept for evaluation."""
 
     eval_fraction: Fraction = 0.05
-
-
-class Units(_Model):
-    """MFCC + k-means. ``max_frames`` bounds the sample that centroids are fitted on."""
-
-    clusters: Annotated[int, Field(ge=2, le=65536)] = 100
-    max_frames: Annotated[int, Field(ge=1000, le=1_000_000)] = 100_000
-    roles: tuple[Role, ...] = ("assistant",)
 
 
 class Gate(_Model):

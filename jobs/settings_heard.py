@@ -11,12 +11,11 @@ from jobs.settings import (
     Dedup,
     Gate,
     Limits,
-    Role,
     Splits,
     StoreSettings,
-    Units,
     _Model,
 )
+from jobs.unit_settings import Role, Units
 from schemas.unitset import Collapse, UnitSet
 
 

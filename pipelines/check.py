@@ -1,8 +1,8 @@
 """Measures and gates on speech that others made: accepted or rejected, with every reason.
 
-    duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> listen -> pace
-    -> measure -> (kmeans -> units) -> measure_units -> (norms) -> gather -> import_units
-    -> measure_pairs -> select
+    duplicates -> dedup -> split -> take_heard -> explode -> conform -> ship -> listen
+    -> (transcribe) -> (rate) -> (compare) -> pace -> measure -> (kmeans -> units)
+    -> measure_units -> (norms) -> gather -> import_units -> measure_pairs -> select
 
 Audio that conforms ships as it came; what the corpus is gains no text and no voice here.
 """
@@ -10,7 +10,9 @@ Audio that conforms ships as it came; what the corpus is gains no text and no vo
 from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
+from pipelines.listening import listening
 from pipelines.retokenize import check_new_set
+from pipelines.unit_nodes import UnitPlan, mfcc_nodes, unit_nodes, unit_step
 from schemas.unitset import UnitSet
 from transforms.checks import NO_CHECKS, Checks, check_gates
 from transforms.conform import Conform, Ship
@@ -19,8 +21,6 @@ from transforms.explode_heard import ExplodeHeard
 from transforms.gate import Gate
 from transforms.import_units import ImportUnits, NoUnits
 from transforms.keep_split import KeepSplit
-from transforms.kmeans import FitKmeans
-from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.measure_pairs import MeasurePairs
 from transforms.measure_units import MeasureUnits
@@ -29,7 +29,6 @@ from transforms.select import GATHER, norms_for, selecting
 from transforms.split import Split
 from transforms.step import Node
 from transforms.take_heard import TakeHeard
-from transforms.units import MfccUnits
 
 NAME = "check"
 
@@ -53,11 +52,12 @@ class CheckRecipe:
     gates: tuple[Gate, ...]
     min_pairs: int
     checks: Checks = NO_CHECKS
+    units: UnitPlan | None = None  # in the place of MFCC
 
 
 def check(recipe: CheckRecipe) -> Pipeline:
     """The checked DAG. Raises SettingsError for a gate that cannot work."""
-    roles = () if recipe.clusters is None else recipe.unit_roles
+    roles = () if recipe.clusters is None and recipe.units is None else recipe.unit_roles
     check_gates(recipe.gates, recipe.checks, unit_roles=roles)
     split = Split(seed=recipe.seed, eval_fraction=recipe.eval_fraction)
     return Pipeline(
@@ -70,13 +70,7 @@ def check(recipe: CheckRecipe) -> Pipeline:
             ExplodeHeard(),
             Conform(sample_rate_hz=recipe.sample_rate_hz),
             Ship(),
-            Listen(
-                seed=recipe.seed,
-                asr_fraction=recipe.checks.asr_fraction,
-                aligner=recipe.checks.aligner,
-                recognizer=recipe.checks.recognizer,
-                detector=recipe.checks.detector,
-            ),
+            *listening(recipe.checks, recipe.seed),
             FitPace(seed=recipe.seed),
             Measured(),
             *_units(recipe),
@@ -91,14 +85,11 @@ def check(recipe: CheckRecipe) -> Pipeline:
 
 
 def _units(recipe: CheckRecipe) -> tuple[Node, ...]:
-    if recipe.clusters is None:
+    if recipe.units is not None:
+        units = unit_nodes(recipe.units)
+    elif recipe.clusters is not None:
+        units = mfcc_nodes(recipe.seed, recipe.clusters, recipe.max_frames, recipe.unit_roles)
+    else:
         return (NoUnits(),)
-    units = MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters)
-    check_new_set(units.unit_set("").name, recipe.kept)
-    fit = FitKmeans(
-        seed=recipe.seed,
-        num_clusters=recipe.clusters,
-        max_frames=recipe.max_frames,
-        roles=recipe.unit_roles,
-    )
-    return (fit, units)
+    check_new_set(unit_step(units).unit_set("").name, recipe.kept)
+    return units

@@ -126,6 +126,7 @@ def all_damage(store: Store, manifest: Manifest, *, deep: bool = True) -> Iterat
             yield Damage(manifest["plan"]["name"], f"plans {plan.rows} rows, not the manifest's")
     yield from _count_damage(store, manifest, set(broken))
     sets = [UnitSet.from_json(value) for value in manifest["unit_sets"]]
+    yield from _set_damage(manifest, sets)
     keys: set[str] = set()
     for shard in manifest["shards"]:
         if not {f"shards/{shard['name']}", f"index/{shard['index']}"} & set(broken):
@@ -238,8 +239,31 @@ def sample_problems(data: bytes, row: dict[str, Any], sets: list[UnitSet]) -> It
             yield f"turn {number}: {info.frames} samples are not {turn['duration_s']} s"
         for contract in sets:
             if role in contract.roles:
-                codes = read_npy(members[units_suffix(number, role, contract.name)])
-                lengths = members.get(durations_suffix(number, role, contract.name))
-                durations = None if lengths is None else read_npy(lengths).tolist()
-                for problem in contract.violations(codes[0].tolist(), durations, info.frames):
+                for problem in _unit_problems(members, number, role, contract, info.frames):
                     yield f"turn {number}: {problem}"
+
+
+def _unit_problems(
+    members: dict[str, bytes], number: int, role: str, contract: UnitSet, num_samples: int
+) -> Iterator[str]:
+    data = members.get(units_suffix(number, role, contract.name))
+    if data is None:
+        yield f"no units of {contract.name}"
+        return
+    codes = read_npy(data)
+    if codes.ndim != 2 or len(codes) != contract.num_codebooks:
+        yield f"units [{contract.num_codebooks}, T] of {contract.name} are {list(codes.shape)}"
+        return
+    lengths = members.get(durations_suffix(number, role, contract.name))
+    durations = None if lengths is None else read_npy(lengths).tolist()
+    yield from contract.violations(codes.reshape(-1).tolist(), durations, num_samples)
+
+
+def _set_damage(manifest: Manifest, sets: list[UnitSet]) -> Iterator[Damage]:
+    """Whether unit sets have names of their own, and the centroids that are kept are named."""
+    names = [item.name for item in sets]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Damage("snapshots", f"two unit sets are named {name}")
+    kept = manifest["artifacts"].get("kmeans")
+    if kept is not None and kept["sha256"] not in {item.centroids_sha256 for item in sets}:
+        yield Damage(kept["name"], "these centroids are of no unit set of the manifest")

@@ -1,8 +1,9 @@
 """The main pipeline: text instructions to paired speech and units.
 
     (pick) -> duplicates -> dedup -> split -> rewrite -> respond -> check_speakable -> explode
-    -> cast -> synthesize -> listen -> pace -> (augment) -> measure -> kmeans -> units
-    -> measure_units -> (norms) -> gather -> measure_pairs -> select
+    -> cast -> synthesize -> listen -> (transcribe) -> (rate) -> (compare) -> pace
+    -> (augment) -> measure -> kmeans -> units -> measure_units -> (norms) -> gather
+    -> measure_pairs -> select
 
 Where no answers are spoken (an evaluation set), ``respond`` gives none, there are no pairs to
 measure, and no units unless the user's turns get them.
@@ -14,6 +15,8 @@ shards are assembled from what select accepts.
 from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
+from pipelines.listening import listening
+from pipelines.unit_nodes import UnitPlan, mfcc_nodes, unit_nodes
 from schemas.errors import SettingsError
 from transforms.ask_respond import AskRespond
 from transforms.ask_rewrite import AskRewrite
@@ -30,8 +33,6 @@ from transforms.explode import ExplodeTurns
 from transforms.finish import Finish
 from transforms.gate import Gate
 from transforms.import_units import NoUnits
-from transforms.kmeans import FitKmeans
-from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.measure_pairs import MeasurePairs
 from transforms.measure_units import MeasureUnits
@@ -45,7 +46,6 @@ from transforms.split import EVAL, TRAIN, Split
 from transforms.step import Node, Resources
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
-from transforms.units import MfccUnits
 from transforms.voices import VoiceBank, candidates
 
 NAME = "instruct_s2s"
@@ -71,8 +71,9 @@ class Recipe:
     min_pairs: int
     checks: Checks = NO_CHECKS
     augment: Augment | None = None
-    finish: Finish | None = None
+    units: UnitPlan | None = None  # None: MFCC, by clusters, max_frames and unit_roles
     pick: Pick | None = None
+    finish: Finish | None = None
 
     @property
     def answers(self) -> bool:
@@ -121,7 +122,7 @@ def instruct_s2s(recipe: Recipe) -> Pipeline:
     )
 
 
-def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
+def spoken(recipe: Recipe) -> tuple[Node, ...]:
     """The steps that speak and that listen, with the same ears."""
     checks = recipe.checks
     used = {voice.backend for voice in recipe.bank.voices}
@@ -141,14 +142,7 @@ def spoken(recipe: Recipe) -> tuple[Synthesize, Listen]:
             finish=recipe.finish,
             resources=Resources(batch_rows=rows, gpus=gpus),
         ),
-        Listen(
-            seed=recipe.seed,
-            asr_fraction=checks.asr_fraction,
-            aligner=checks.aligner,
-            recognizer=checks.recognizer,
-            detector=checks.detector,
-            unrecognizable=recipe.bank.unrecognizable,
-        ),
+        *listening(recipe.checks, recipe.seed, recipe.bank.unrecognizable),
     )
 
 
@@ -156,13 +150,9 @@ def units(recipe: Recipe) -> tuple[Node, ...]:
     """The steps that make units, or that make none where no turn is to have them."""
     if not recipe.answers and "user" not in recipe.unit_roles:
         return (NoUnits(),)
-    fit = FitKmeans(
-        seed=recipe.seed,
-        num_clusters=recipe.clusters,
-        max_frames=recipe.max_frames,
-        roles=recipe.unit_roles,
-    )
-    return (fit, MfccUnits(roles=recipe.unit_roles, num_clusters=recipe.clusters))
+    if recipe.units is not None:
+        return unit_nodes(recipe.units)
+    return mfcc_nodes(recipe.seed, recipe.clusters, recipe.max_frames, recipe.unit_roles)
 
 
 def check_bank(bank: VoiceBank, eval_fraction: float, roles: tuple[str, ...] = SPEAKING) -> None:

@@ -16,7 +16,7 @@ from schemas.snapshot import FileEntry, Manifest, latest_snapshot
 from schemas.store import Store, StoreAddress, open_store
 from transforms.environment import environment
 from transforms.import_units import ImportUnits
-from transforms.units import MfccUnits
+from transforms.unit_step import UnitStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +136,8 @@ def state_of(pipeline: Pipeline, artifacts: Mapping[str, FileEntry]) -> State:
     }
     unit_set = None
     for step in pipeline.steps():
-        if isinstance(step, MfccUnits) and step.name in known:
-            unit_set = step.unit_set(hashes[step.uses[0]])
+        if isinstance(step, UnitStep) and step.name in known:
+            unit_set = step.unit_set(hashes[step.uses[0]] if step.uses else "")
     kept = tuple(
         item for step in pipeline.steps() if isinstance(step, ImportUnits) for item in step.sets
     )

@@ -139,7 +139,7 @@ def _unit_members(
     number: int, role: str, unit_set: UnitSet, units: Mapping[str, Any]
 ) -> list[Member]:
     dtype = SMALL if unit_set.codebook_size <= np.iinfo(SMALL).max else WIDE
-    codes = np.asarray([units["codes"]], dtype)
+    codes = np.asarray(units["codes"], dtype).reshape(unit_set.num_codebooks, -1)
     found = [Member(units_suffix(number, role, unit_set.name), npy(codes))]
     if units["durations"] is not None:
         lengths = np.asarray(units["durations"], WIDE)
@@ -192,10 +192,14 @@ def samples(
             turn["measures"] = measured[turn["turn"]]
         record = _record(row, turns, unit_set, lineage)
         units = row.get("kept_units") or []
+        books = {item.name: item.num_codebooks for item in kept_sets}
         for shown in record["turns"]:
             for item in units:
                 if item["turn"] == shown["turn"]:
-                    sizes = {"frames": item["num_frames"], "units": len(item["codes"])}
+                    sizes = {
+                        "frames": item["num_frames"],
+                        "units": len(item["codes"]) // books[item["set"]],
+                    }
                     shown.setdefault("units", {})[item["set"]] = sizes
         before = row.get("record")
         if before is not None:

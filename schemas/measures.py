@@ -244,6 +244,52 @@ CATALOGUE: Final = (
         setting=ASR,
     ),
     MeasureInfo(
+        name="asr_word_errors", family="recognition", unit="count",
+        what="edits behind asr_wer; their sum over asr_num_words' is a corpus's WER",
+        method="as asr_wer", source="the job's recognizer", unavailable=NO_ASR, better="low",
+        setting=ASR,
+    ),
+    MeasureInfo(
+        name="asr_num_words", family="recognition", unit="count",
+        what="words that were to be said; Chinese characters count as words",
+        method="as asr_wer", source="the job's recognizer", unavailable=NO_ASR, setting=ASR,
+    ),
+    MeasureInfo(
+        name="asr_letter_errors", family="recognition", unit="count",
+        what="edits behind asr_cer; their sum over asr_num_letters' is a corpus's CER",
+        method="as asr_cer", source="the job's recognizer", unavailable=NO_ASR, better="low",
+        setting=ASR,
+    ),
+    MeasureInfo(
+        name="asr_num_letters", family="recognition", unit="count",
+        what="letters that were to be said", method="as asr_cer",
+        source="the job's recognizer", unavailable=NO_ASR, setting=ASR,
+    ),
+    MeasureInfo(
+        name="asr_wer_judged", family="recognition", unit="edits per word",
+        what="what two recognizers say together by checks.asr_rule; with one, its asr_wer",
+        method="docs/listeners.md", source="the job's recognizers",
+        unavailable=NO_ASR + "; recognizers that do not agree", better="low", setting=ASR,
+    ),
+    MeasureInfo(
+        name="asr_wer_second", family="recognition", unit="edits per word",
+        what="as asr_wer, by the second recognizer", method="as asr_wer",
+        source="the job's second recognizer", unavailable=NO_ASR, better="low",
+        setting="checks.second",
+    ),
+    MeasureInfo(
+        name="asr_cer_second", family="recognition", unit="edits per letter",
+        what="as asr_cer, by the second recognizer", method="as asr_cer",
+        source="the job's second recognizer", unavailable=NO_ASR, better="low",
+        setting="checks.second",
+    ),
+    MeasureInfo(
+        name="asr_wer_between", family="recognition", unit="0 to 1",
+        what="how far both transcripts are apart", method="edits over the longer one's words",
+        source="the job's recognizers", unavailable=NO_ASR, better="low",
+        setting="checks.second",
+    ),
+    MeasureInfo(
         name="speech_fraction", family="voice activity", unit="fraction",
         what="windows with speech", method="32 ms windows with a speech probability from 0.5",
         source="Silero v6", unavailable="clips under 32 ms", setting=VAD,
@@ -266,7 +312,7 @@ CATALOGUE: Final = (
     MeasureInfo(
         name="mos", family="naturalness", unit="1 to 5",
         what="predicted mean opinion score", method="a predictor that the job names",
-        source="the job's predictor", unavailable="jobs without a predictor", better="high",
+        source="the job's predictor", unavailable="what the predictor cannot take", better="high",
         setting="checks.mos",
     ),
     MeasureInfo(

@@ -129,6 +129,17 @@ UNITS: Final = pa.schema(
     ]
 )
 
+OWN_UNITS: Final = pa.schema(
+    [
+        field(
+            "own_codes",
+            pa.list_(pa.int32()),
+            "tokens [nq * T] from which a speech model made the audio; null where it gave none",
+            nullable=True,
+        ),
+    ]
+)
+
 
 class Measure(TypedDict):
     """One measure of one utterance. ``value`` is None unless ``status`` is "taken"."""

@@ -16,6 +16,7 @@ from pipelines.check import CheckRecipe, check
 from pipelines.evaluate import Evaluator, live
 from pipelines.graph import PLANNED, Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
+from pipelines.listening import listening
 from pipelines.retokenize import RetokenizeRecipe, retokenize
 from schemas.canonical import canonical_json
 from schemas.columns import RowFailure, failure
@@ -40,16 +41,19 @@ from transforms.backends.chat.protocol import (
 from transforms.backends.tts import Samples, Speech, VoiceSpec
 from transforms.backends.tts_endpoint import SpeechEndpoint
 from transforms.backends.tts_wire import SpeechAsk, SpeechForm, speech_reply
+from transforms.checks import Checks
 from transforms.dedup import FindDuplicates
 from transforms.no_answers import NoAnswers
 from transforms.pick import Pick
-from transforms.prompts.prompt import packaged_prompt
+from transforms.prompts.prompt import SHIPPED, packaged_prompt
+from transforms.rate import OPINIONS
 from transforms.replies.meaning import ALL_KEPT
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.step import Artifacts, BatchFn, Fit, Resources, Step, TableName
 from transforms.text.rules import InputPolicy
 from transforms.text.speakable import Limits
+from transforms.transcribe import TRANSCRIPTS
 from transforms.voices import Voice, VoiceBank
 
 RATE_HZ = 16000
@@ -405,6 +409,8 @@ def utterances(schema: pa.Schema, *rows: Mapping[str, Any]) -> pa.RecordBatch:
         "augmentation": "",
         "heard": [],
         "heard_text": "",
+        "transcripts": [],
+        "opinions": [],
         "measures": [],
         "codes": None,
         "durations": None,
@@ -419,9 +425,25 @@ def utterances(schema: pa.Schema, *rows: Mapping[str, Any]) -> pa.RecordBatch:
         row["flac_sha256"] = hashlib.sha256(row["flac"]).hexdigest()
         row["num_samples"] = soundfile.info(io.BytesIO(row["flac"])).frames
         table.append({name: row[name] for name in schema.names})
-    known = pa.schema([*UTTERANCE, *VOICE, *SPEECH, *HEARD, *MEASURES, *UNITS])
+    listened = (*HEARD, *TRANSCRIPTS, *OPINIONS)
+    known = pa.schema([*UTTERANCE, *VOICE, *SPEECH, *listened, *MEASURES, *UNITS])
     assert set(schema.names) <= set(known.names), schema.names
     return pa.RecordBatch.from_pylist(table, schema=schema)
+
+
+def hear(
+    checks: Checks,
+    *rows: Mapping[str, Any],
+    seed: int = 3,
+    unrecognizable: frozenset[str] = frozenset(),
+) -> list[dict[str, Any]]:
+    """What all listeners together make of utterances, which are said as for `utterances`."""
+    found = [dict(row) for row in rows]
+    for step in listening(checks, seed, unrecognizable):
+        assert isinstance(step, Step)
+        made = run_step(step, utterances(step.reads, *found))
+        found = [{**row, **new} for row, new in zip(found, made, strict=True)]
+    return found
 
 
 def run_step(step: Step, batch: pa.RecordBatch, artifacts: Artifacts | None = None) -> list[Any]:
@@ -519,9 +541,7 @@ class Parrot:
 
 def prompts(step: str) -> Prompts:
     """The prompts that ship for a step."""
-    return Prompts(
-        by_place=tuple((("", lang), packaged_prompt(step, lang)) for lang in ("en", "zh"))
-    )
+    return Prompts(by_place=tuple((("", lang), packaged_prompt(step, lang)) for lang in SHIPPED))
 
 
 def ask_rewrite(chat: ChatBackend | None = None, **changes: Any) -> AskRewrite:

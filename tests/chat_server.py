@@ -30,13 +30,15 @@ def obedient(body: Body) -> str:
     """Does what the shipped prompts ask for, without wit: it says the instruction, or answers."""
     said = next(item["content"] for item in body["messages"] if item["role"] == "user")
     if found := re.search(
-        r"^(?:Instruction: |\u6307\u4ee4\uff1a)(.*)", said, re.MULTILINE | re.DOTALL
+        r"^(?:Instruction: |Anweisung: |\u6307\u4ee4\uff1a)(.*)", said, re.MULTILINE | re.DOTALL
     ):
         return json.dumps({"question": found[1].strip()}, ensure_ascii=False)
     if "\u7528\u6237\u8bf4" in said:
         return json.dumps(
             {"response": "\u8fd9\u662f\u4e00\u4e2a\u7b80\u77ed\u7684\u56de\u7b54\u3002"}
         )
+    if "Die Person sagt: " in said:
+        return json.dumps({"response": "Das ist schnell gesagt, und so lautet die kurze Antwort."})
     return json.dumps({"response": "That is easy to say, and this is the short answer to it."})
 
 

@@ -34,7 +34,9 @@ from transforms.text.language import PerLang, for_lang, is_known
 from transforms.text.rules import InputPolicy
 from transforms.text.speakable import Limits, problems
 
-NO_INPUT: Final = frozenset(("", "noinput", "no input", "none", "n/a", "无", "无输入", "没有输入"))
+NO_INPUT: Final = frozenset(
+    ("", "noinput", "no input", "none", "n/a", "keine", "keine eingabe", "无", "无输入", "没有输入")
+)
 REPAIRS_GUESS: Final = 0.15
 SOURCE_FACTOR, SOURCE_SLACK = 4, 2000  # of max_chars: what is longer is not asked for
 

@@ -7,9 +7,17 @@ from typing import Final
 
 from schemas.errors import SettingsError
 from transforms.backends.listening import Aligner, Recognizer, VoiceDetector
+from transforms.backends.mos import MosProgram
 from transforms.gate import Gate
-from transforms.hearing import ALIGN_MEASURES, ASR_MEASURES, VAD_MEASURES
-from transforms.measure import NOT_YET, TAKEN_HERE
+from transforms.hearing import (
+    ALIGN_MEASURES,
+    ASR_MEASURES,
+    MOS_MEASURES,
+    SECOND_MEASURES,
+    VAD_MEASURES,
+    Rule,
+)
+from transforms.measure import TAKEN_HERE
 from transforms.measures.pair import PAIR_MEASURES
 from transforms.measures.units import UNIT_MEASURES
 
@@ -20,10 +28,21 @@ class Checks:
 
     aligner: Aligner | None = None
     recognizer: Recognizer | None = None
+    second: Recognizer | None = None
+    rule: Rule = "agree"  # transforms/hearing.py: what two recognizers say together
+    agree_max: float = 0.3
     detector: VoiceDetector | None = None
+    predictor: MosProgram | None = None
     asr_fraction: float = 0.0
+    mos_fraction: float = 0.0
     attempts: int = 1
     retry_below: float = 0.0
+
+    @property
+    def recognizers(self) -> tuple[Recognizer, ...]:
+        """Those that are asked, in order."""
+        asked = (self.recognizer, self.second) if self.asr_fraction > 0 else ()
+        return tuple(item for item in asked if item is not None)
 
 
 NO_CHECKS: Final = Checks()
@@ -43,11 +62,6 @@ def check_gates(
     turns get units; ``pairs`` is whether answers are spoken.
     """
     for gate in gates:
-        if gate.measure in NOT_YET:
-            raise SettingsError(
-                f"gates: no backend of this version measures {gate.measure}, so a gate on it could "
-                f"judge no row; remove it, or gate on one of {list(TAKEN_HERE)}"
-            )
         if gate.measure not in TAKEN_HERE:
             near = difflib.get_close_matches(gate.measure, TAKEN_HERE, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
@@ -118,6 +132,16 @@ def _check_taken(gate: Gate, checks: Checks) -> None:
         if checks.detector is None:
             raise SettingsError(cannot + "checks.vad is false; set it to true or remove the gate")
         return
+    if gate.measure in MOS_MEASURES:
+        if checks.predictor is None or checks.mos_fraction <= 0:
+            raise SettingsError(
+                cannot + "no predictor is named; give one under checks.mos, or remove the gate"
+            )
+        return
+    if gate.measure in SECOND_MEASURES and checks.second is None:
+        raise SettingsError(
+            cannot + "there is one recognizer; name another under checks.second, or gate on asr_wer"
+        )
     if gate.measure in ALIGN_MEASURES:
         if checks.aligner is None:
             raise SettingsError(cannot + "checks.align is false; set it to true or remove the gate")

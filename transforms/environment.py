@@ -11,6 +11,7 @@ from pathlib import Path
 PACKAGES = (
     "cn2an",
     "espeakng-loader",
+    "jiwer",
     "num2words",
     "numpy",
     "pocketsphinx",

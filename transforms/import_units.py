@@ -14,7 +14,7 @@ from schemas.unitset import UnitSet
 from schemas.utterance import UNITS, UTTERANCE
 from transforms.select import GATHER, GATHERED
 from transforms.step import Artifacts, BatchFn, Identity, Step, TableName
-from transforms.units import NO_UNITS
+from transforms.unit_step import NO_UNITS
 
 KEPT: Final = pa.struct(
     [

@@ -1,7 +1,8 @@
-"""Listens to every utterance: alignment, speech recognition on a fraction, voice activity.
+"""Listens to every utterance: alignment and voice activity.
 
 The step needs a text, a language and audio, and does not ask where the audio came from. What the
-attempts of synthesis measured already is taken over and not measured again.
+attempts of synthesis measured already is taken over and not measured again. What recognizers and
+predictors of opinion say is unavailable here: transcribe and rate ask them, compare puts it in.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ from schemas.utterance import (
     VOICE,
     Measure,
     Word,
-    not_sampled,
     unavailable,
 )
 from transforms.audio import decode_flac, resample, to_float, to_int16
@@ -27,9 +27,7 @@ from transforms.backends.listening import (
     Aligner,
     Alignment,
     OpenAligner,
-    OpenRecognizer,
     OpenVoiceDetector,
-    Recognizer,
     VoiceDetector,
 )
 from transforms.backends.tts import Samples
@@ -37,13 +35,12 @@ from transforms.environment import versions
 from transforms.hearing import (
     ALIGN_MEASURES,
     ASR_MEASURES,
+    MOS_MEASURES,
     VAD_MEASURES,
     align_measures,
     aligned_words,
-    asr_measures,
     vad_measures,
 )
-from transforms.randomness import draw
 from transforms.step import Artifacts, BatchFn, Identity, Resources, Step, TableName
 from transforms.text.heard import heard_words
 
@@ -51,7 +48,6 @@ from transforms.text.heard import heard_words
 @dataclass(frozen=True)
 class _Ears:
     aligner: OpenAligner | None
-    recognizer: OpenRecognizer | None
     detector: OpenVoiceDetector | None
 
 
@@ -59,25 +55,21 @@ class _Ears:
 class Listen(Step):
     """Measures of what is heard, all in ``heard``; ``words`` where synthesis left them open.
 
-    ``asr_fraction`` of the utterances, by a hash of (seed, id, turn), are transcribed; the others
-    are not_sampled. A language without a recognizer or an aligner is unavailable, and so is a voice
-    of ``unrecognizable``. None for a backend switches its measures off: unavailable.
+    A language without an aligner is unavailable, and so is a voice of ``unrecognizable``. None for
+    a backend switches its measures off: unavailable.
     """
 
-    seed: int
-    asr_fraction: float = 0.0
     aligner: Aligner | None = None
-    recognizer: Recognizer | None = None
     detector: VoiceDetector | None = None
     unrecognizable: frozenset[str] = frozenset()
 
     name: ClassVar[str] = "listen"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[TableName] = "utterances"
     memo: ClassVar[bool] = True
     reads: ClassVar[pa.Schema] = pa.schema(
         [
-            *(UTTERANCE.field(name) for name in ("id", "turn", "lang", "spoken_text")),
+            *(UTTERANCE.field(name) for name in ("lang", "spoken_text")),
             VOICE.field("voice"),
             *(SPEECH.field(name) for name in ("flac", "flac_sha256", "attempts", "words")),
         ]
@@ -87,28 +79,18 @@ class Listen(Step):
     resources: Resources = Resources(batch_rows=1)
 
     def identity(self) -> Identity:
-        backends = {
-            "aligner": self.aligner,
-            "recognizer": self.recognizer,
-            "detector": self.detector,
-        }
+        backends = {"aligner": self.aligner, "detector": self.detector}
         return {
-            "seed": self.seed,
-            "asr_fraction": self.asr_fraction,
             "unrecognizable": sorted(self.unrecognizable),
             **{name: None if item is None else item.identity() for name, item in backends.items()},
-            **versions("soundfile", "soxr", "numpy", "rapidfuzz"),
+            **versions("soundfile", "soxr", "numpy"),
         }
 
     @contextmanager
     def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
         with ExitStack() as stack:
-            asks = self.recognizer is not None and self.asr_fraction > 0
             ears = _Ears(
                 None if self.aligner is None else stack.enter_context(self.aligner.open()),
-                stack.enter_context(self.recognizer.open())
-                if asks and self.recognizer is not None
-                else None,
                 None if self.detector is None else stack.enter_context(self.detector.open()),
             )
 
@@ -119,15 +101,15 @@ class Listen(Step):
             yield listen
 
     def _row(self, row: dict[str, Any], ears: _Ears) -> dict[str, Any]:
-        samples = _at_16khz(*decode_flac(row["flac"]))
+        samples = at_16khz(*decode_flac(row["flac"]))
         aligned, words = self._alignment(row, samples, ears.aligner)
-        recognized, text = self._recognition(row, samples, ears.recognizer)
         if ears.detector is None:
             voiced = [unavailable(name) for name in VAD_MEASURES]
         else:
             voiced = vad_measures(ears.detector.probabilities(samples))
-        heard = sorted([*aligned, *recognized, *voiced], key=lambda item: item["name"])
-        return {"heard": heard, "heard_text": text, "words": words}
+        later = [unavailable(name) for name in (*ASR_MEASURES, *MOS_MEASURES)]
+        heard = sorted([*aligned, *later, *voiced], key=lambda item: item["name"])
+        return {"heard": heard, "heard_text": "", "words": words}
 
     def _alignment(
         self, row: dict[str, Any], samples: Samples, aligner: OpenAligner | None
@@ -142,20 +124,6 @@ class Listen(Step):
         alignment = align(aligner, samples, SAMPLE_RATE_HZ, row["spoken_text"], row["lang"])
         return align_measures(alignment), aligned_words(alignment)
 
-    def _recognition(
-        self, row: dict[str, Any], samples: Samples, recognizer: OpenRecognizer | None
-    ) -> tuple[list[Measure], str]:
-        if recognizer is None or self.recognizer is None:
-            return [unavailable(name) for name in ASR_MEASURES], ""
-        if not self._can(row, self.recognizer.langs):
-            return [unavailable(name) for name in ASR_MEASURES], ""
-        if draw(self.seed, "asr", row["id"], str(row["turn"])) >= self.asr_fraction:
-            return [not_sampled(name) for name in ASR_MEASURES], ""
-        lang = row["lang"]
-        text = recognizer.transcribe(samples, lang)
-        said = heard_words(row["spoken_text"], lang)
-        return asr_measures(said, heard_words(text, lang) if text else []), text
-
     def _can(self, row: dict[str, Any], langs: tuple[str, ...]) -> bool:
         return row["lang"] in langs and row["voice"] not in self.unrecognizable
 
@@ -165,10 +133,11 @@ def align(
 ) -> Alignment | None:
     """Place a text in samples of any rate; None where it has no words or an unknown one."""
     words = heard_words(text, lang)
-    return aligner.align(_at_16khz(samples, rate), words) if words else None
+    return aligner.align(at_16khz(samples, rate), words) if words else None
 
 
-def _at_16khz(samples: Samples, rate: int) -> Samples:
+def at_16khz(samples: Samples, rate: int) -> Samples:
+    """Int16 samples of any rate at the rate that listeners read."""
     if rate == SAMPLE_RATE_HZ:
         return samples
     return to_int16(resample(to_float(samples), rate, SAMPLE_RATE_HZ))

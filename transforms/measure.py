@@ -31,8 +31,7 @@ from transforms.pace import FitPace, Pace
 from transforms.sound import sound_measures
 from transforms.step import Artifacts, BatchFn, Identity, Resources, Step, TableName
 
-NOT_YET = ("mos",)  # no backend of this version takes them
-TAKEN_HERE = tuple(sorted(set(BY_NAME) - set(NOT_YET)))  # here and by the steps that add to it
+TAKEN_HERE = tuple(sorted(BY_NAME))  # here and by the steps that add to it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +90,6 @@ def measures(row: dict[str, Any], pace: Pace) -> list[Measure]:
         _duration_ratio(row, len(samples) / rate, pace),
         *_of_attempts(row["attempts"]),
         *row["heard"],
-        *(unavailable(name) for name in NOT_YET),
     ]
     return sorted(found, key=lambda item: item["name"])
 

@@ -12,35 +12,24 @@ import pyarrow as pa
 from schemas.canonical import digest, sha256_hex
 from schemas.errors import RowError
 from schemas.unitset import UnitSet
-from schemas.utterance import SPEECH, UNITS, UTTERANCE
+from schemas.utterance import UNITS
 from transforms.audio import decode_flac
 from transforms.backends import mfcc
 from transforms.environment import versions
 from transforms.kmeans import FitKmeans, load_centroids
-from transforms.step import Artifacts, BatchFn, Identity, Resources, Step, TableName
-
-NO_UNITS: dict[str, Any] = {"codes": None, "durations": None, "num_frames": 0, "num_units": 0}
+from transforms.step import Artifacts, BatchFn, Identity, Resources
+from transforms.unit_step import NO_UNITS, UnitStep, collapse
 
 
 @dataclass(frozen=True, kw_only=True)
-class MfccUnits(Step):
+class MfccUnits(UnitStep):
     """Units of the turns of ``roles``, under the unit set's contract, which is checked here."""
 
     roles: tuple[str, ...]
     num_clusters: int
 
-    name: ClassVar[str] = "units"
     version: ClassVar[int] = 1
-    table: ClassVar[TableName] = "utterances"
-    memo: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = (FitKmeans.name,)
-    reads: ClassVar[pa.Schema] = pa.schema(
-        [
-            UTTERANCE.field("role"),
-            *(SPEECH.field(name) for name in ("flac", "flac_sha256", "sample_rate_hz")),
-        ]
-    )
-    writes: ClassVar[pa.Schema] = UNITS
     resources: Resources = Resources(batch_rows=16)
 
     def identity(self) -> Identity:
@@ -120,14 +109,3 @@ def nearest(
     dots_TK = np.einsum("td,kd->tk", frames_TD.astype(np.float64), wide_KD)
     distances_TK = (wide_KD**2).sum(axis=1) - 2.0 * dots_TK
     return np.asarray(distances_TK.argmin(axis=1), np.int32)
-
-
-def collapse(
-    units_T: npt.NDArray[np.int32],
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Runs of equal units: their ids [T'] and lengths [T'] in frames. np.repeat undoes it."""
-    if not len(units_T):
-        return units_T, np.zeros(0, np.int32)
-    starts = np.flatnonzero(np.concatenate([[True], units_T[1:] != units_T[:-1]]))
-    lengths = np.diff(np.concatenate([starts, [len(units_T)]]))
-    return units_T[starts], lengths.astype(np.int32)

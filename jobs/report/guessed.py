@@ -13,6 +13,7 @@ ESTIMATE: Final = "estimate.json"
 MAX_BYTES: Final = 1_000_000
 MAX_ROWS: Final = 100
 MAX_WORDS: Final = 300
+SHORT_HOURS: Final = 0.5  # what takes less is told in seconds
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,16 @@ def _guess(item: Mapping[str, Any]) -> Guess:
     guess, truth = (_number(item.get(name)) for name in ("estimate", "truth"))
     off = ""
     if guess is not None and truth:
-        off = f"{100 * (guess - truth) / abs(truth):+.0f}%"
+        off = f"{100 * (guess - truth) / abs(truth):+.0f}%".replace("+0%", "0%").replace(
+            "-0%", "0%"
+        )
     name, unit, basis = (
         clipped(str(item.get(k) or ""), MAX_WORDS) for k in ("name", "unit", "basis")
     )
+    largest = max(guess or 0.0, truth or 0.0)
+    if (unit == "h" or unit.endswith(" h")) and 0 < largest < SHORT_HOURS:
+        guess, truth = (None if value is None else 3600 * value for value in (guess, truth))
+        unit = unit.removesuffix("h") + "s"
     return Guess(name.replace("_", " "), unit, _shown(guess), _shown(truth), off, basis)
 
 

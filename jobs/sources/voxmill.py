@@ -131,6 +131,6 @@ def _units(
     yield {
         "turn": number,
         "set": contract.name,
-        "codes": plain_lists(read_npy(data)),
+        "codes": read_npy(data).reshape(-1).tolist(),  # [nq, T], flat as in memory
         "durations": None if lengths is None else plain_lists(read_npy(lengths)),
     }

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,8 +18,9 @@ from types import ModuleType
 
 from pipelines.engines.engine import Listener
 from pipelines.engines.local import LocalEngine, Slot, raise_told
+from pipelines.engines.pieces import joined
 from pipelines.task import Job, Receipt, Task
-from schemas.errors import StoreError, VoxmillError
+from schemas.errors import BackendError, StoreError, VoxmillError
 from schemas.store import StoreAddress, open_store
 
 _main_lock = threading.Lock()
@@ -60,7 +62,17 @@ class _Notebook:
 class _Hosted(LocalEngine):
     """The local engine inside a process that another engine started."""
 
+    stopped = False
+
+    def stop(self) -> None:
+        """For another thread: kill the process and start no other, so that ``run`` ends."""
+        self.stopped = True
+        for slot in self._slots:
+            slot.process.kill()
+
     def _spawn(self) -> Slot:
+        if self.stopped:
+            raise BackendError("stopped: the build that wanted this is over")
         with _without_main():
             return super()._spawn()
 
@@ -95,9 +107,22 @@ class Host:
         """The rows by step of the task in hand; for another thread, while ``run`` works."""
         return dict(self._notebook.rows_by_step)
 
+    def stop(self) -> None:
+        """For another thread: end the task in hand with an error, and all that come after it."""
+        self._engine.stop()
+
     def close(self) -> None:
         """Kill the process: what it finished is in the store."""
         self._engine.close()
+
+
+def together(before: Answer, answer: Answer) -> Answer:
+    """The answer of two pieces of one task."""
+    rows = {step: count for step, count in (Counter(before.rows) + Counter(answer.rows)).items()}
+    notes = (*before.notes, *answer.notes)
+    if answer.receipt is None or before.receipt is None:
+        return replace(answer, rows=rows, notes=notes)
+    return replace(answer, receipt=joined(before.receipt, answer.receipt), rows=rows, notes=notes)
 
 
 def anchored(job: Job) -> Job:
@@ -126,6 +151,16 @@ def settle(answer: Answer, listener: Listener) -> Receipt:
 def light_beacon(job: Job) -> None:
     """Put what each host looks for. The driver calls this before it sends tasks elsewhere."""
     open_store(job.work).put(_beacon(job), b"the driver's\n")
+
+
+def put_out_beacon(job: Job) -> None:
+    """Tell workers that another engine does not stop that nobody waits for them any more."""
+    open_store(job.work).delete(_beacon(job))
+
+
+def burns(job: Job) -> bool:
+    """Whether the driver still waits for its workers, as far as the work store tells."""
+    return open_store(job.work).size(_beacon(job)) is not None
 
 
 def look_for_beacon(job: Job) -> None:

@@ -1,11 +1,13 @@
 """Reaching a Ray cluster, and what it has room for. All waits end, and say what they tried."""
 
 import logging
+import signal
 import socket
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import ray
@@ -51,7 +53,17 @@ def connect(options: RayOptions) -> bool:
         _listens(str(options.address), options.wait_s)
     if ray.is_initialized():
         return False
-    if options.address is None:
+    with _our_signals():
+        if options.address is None:
+            _start(options)
+        else:
+            _within(options.address, options.wait_s)
+    return True
+
+
+def _start(options: RayOptions) -> None:
+    """A Ray of this machine's own. Its processes end with the thread that starts them: this one."""
+    try:
         ray.init(
             address="local",
             num_cpus=options.cpus,
@@ -60,9 +72,11 @@ def connect(options: RayOptions) -> bool:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-        return True
-    _within(options.address, options.wait_s)
-    return True
+    except Exception as error:
+        raise BackendError(
+            f"a Ray of this machine's own did not start: {str(error) or type(error).__name__}; try "
+            "--engine local, or `ray start --head`, which says more"
+        ) from error
 
 
 def _quiet() -> None:
@@ -102,7 +116,7 @@ def _within(address: str, wait_s: float) -> None:
 
     def init() -> None:
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
             problem.append(error)
 
@@ -113,6 +127,20 @@ def _within(address: str, wait_s: float) -> None:
         raise _unreachable(address, wait_s, problem[0]) from problem[0]
     if trying.is_alive():
         raise _unreachable(address, wait_s, "no answer")
+
+
+@contextmanager
+def _our_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, its core aborts at it; whoever had it has it again after."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _unreachable(address: str, wait_s: float, why: object) -> BackendError:
@@ -129,10 +157,27 @@ def check_room(pieces: Sequence[Piece], options: RayOptions) -> None:
     Raises BackendError naming what does not fit; without it, Ray would wait for ever.
     """
     deadline = time.monotonic() + options.wait_s
-    while problem := next((text for piece in pieces if (text := _lacking(piece, options))), None):
-        if time.monotonic() > deadline or options.address is None:
-            raise BackendError(problem)
-        time.sleep(POLL_S)
+    asked = False
+    try:
+        while problem := next((text for one in pieces if (text := _lacking(one, options))), None):
+            if time.monotonic() > deadline or options.address is None:
+                raise BackendError(problem)
+            if not asked:
+                _ask_for([bundle(piece.needs) for piece in pieces])
+                asked = True
+            time.sleep(POLL_S)
+    finally:
+        if asked:
+            _ask_for([])
+
+
+def _ask_for(bundles: list[dict[str, float]]) -> None:
+    """Tell the cluster's autoscaler what is wanted, if it has one; no bundles take it back."""
+    from ray.autoscaler.sdk import request_resources
+
+    request_resources(
+        bundles=[{name: amount for name, amount in item.items() if amount} for item in bundles]
+    )
 
 
 def _lacking(piece: Piece, options: RayOptions) -> str | None:
@@ -149,6 +194,11 @@ def _lacking(piece: Piece, options: RayOptions) -> str | None:
         "(engine.ray.pools.STEP: cpus, gpus, memory_mb; engine.ray.min_workers), add machines, or "
         "raise engine.ray.wait_s if they are on their way"
     )
+
+
+def bundle(needs: Resources) -> dict[str, float]:
+    """Resources by Ray's names."""
+    return {"CPU": needs.cpus, "GPU": needs.gpus, "memory": float(needs.memory_mb * MB)}
 
 
 def told(needs: Resources) -> str:
@@ -203,7 +253,7 @@ def _fit(has: Mapping[str, float], needs: Resources) -> int:
 
 def _take(free: list[dict[str, float]], needs: Resources) -> bool:
     """Take a worker's needs from the first machine that has them."""
-    wanted = {"CPU": needs.cpus, "GPU": needs.gpus, "memory": float(needs.memory_mb * MB)}
+    wanted = bundle(needs)
     for node in free:
         if all(node.get(name, 0.0) >= amount - 1e-9 for name, amount in wanted.items()):
             for name, amount in wanted.items():

@@ -40,6 +40,7 @@ class RayEngine:
         self._pipeline, self._options, self._timeout_s = job.pipeline, options, row_timeout_s
         self._listener = _Locked(listener)
         self._stage = 0
+        self.num_workers = 1  # at most, at any time
         self._passed: str | None = None  # the fit step up to which all partitions have come
         self._standing: StandingPool | None = None
         self._over = threading.Event()
@@ -121,6 +122,7 @@ class RayEngine:
         sizes = pool_sizes(pieces, self._options, len(rows))
         if len(pieces) > 1 and sizes is not None:
             self._stand_down()
+            self.num_workers = max(self.num_workers, sum(size.most for size in sizes))
             yield from chained(rows, pieces, sizes, self._post(), at_once)
             return
         for piece in pieces[:-1]:
@@ -134,7 +136,9 @@ class RayEngine:
         if self._standing is None:
             self._standing = StandingPool(piece.needs)
         sizes = pool_sizes([piece], self._options, len(rows))
-        return self._standing.run(rows, piece, post, sizes[0].most if sizes else 1)
+        most = sizes[0].most if sizes else 1
+        self.num_workers = max(self.num_workers, min(most, len(rows)))
+        return self._standing.run(rows, piece, post, most)
 
     def _stand_down(self) -> None:
         if self._standing is not None:

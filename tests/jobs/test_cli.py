@@ -99,7 +99,7 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--set", "name.x=3"], ["name"]),
         (["--set", "source.lang=no"], ["'source.lang'", "got False", "string"]),
         (["--set", "engine.row_timeout_s=0"], ["'engine.row_timeout_s'", "greater than 0"]),
-        (["--set", "gates=[{measure: mos, min: 1}]"], ["mos", "no row", "duration_s"]),
+        (["--set", "gates=[{measure: mos, min: 1}]"], ["mos", "no row", "checks.mos"]),
         (
             ["--set", "gates=[{measure: asr_wer, max: 1}]", "--set", "checks.asr_fraction=0"],
             ["asr_wer", "no row", "checks.asr_fraction"],

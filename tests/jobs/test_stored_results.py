@@ -39,6 +39,7 @@ FIGURES = {
     "figures": [
         {"name": "wall_time", "unit": "s", "estimate": 90.0, "truth": 120.0, "basis": "rates"},
         {"name": "money", "unit": "USD", "estimate": None, "truth": None, "basis": IMAGE},
+        {"name": "speech", "unit": "core h", "estimate": 0.01, "truth": 0.02, "basis": ""},
         {"name": "rows", "unit": "", "estimate": 12345.0, "truth": 0.0, "basis": ""},
         None,
     ],
@@ -61,8 +62,10 @@ def test_a_guess_stands_beside_the_truth() -> None:
     assert [(row.name, row.guess, row.truth, row.off) for row in found.rows] == [
         ("wall time", "90", "120", "-25%"),
         ("money", "", "", ""),
+        ("speech", "36", "72", "-50%"),
         ("rows", "12,345", "0", ""),
     ]
+    assert [row.unit for row in found.rows] == ["s", "USD", "core s", ""]
     assert not found.complete
 
 

@@ -10,7 +10,7 @@ from pipelines.fingerprint import fingerprint, pipeline_fingerprint
 from pipelines.graph import Pipeline
 from tests.builders import BANK, Tone, pipeline
 from transforms.augment import Effects
-from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
+from transforms.backends.pocketsphinx import PocketsphinxAligner
 from transforms.backends.silero import Silero
 from transforms.dedup import Near
 from transforms.finish import Finish
@@ -61,10 +61,7 @@ CHANGED: dict[str, dict[str, list[Any]]] = {
         "finish": [Finish(pad_s=0.1, detector=Silero()), Finish(loudness_lufs=-23.0)],
     },
     "listen": {
-        "seed": [8],
-        "asr_fraction": [0.2],
         "aligner": [PocketsphinxAligner()],
-        "recognizer": [PocketsphinxRecognizer()],
         "detector": [Silero()],
         "unrecognizable": [frozenset({"en-asks-low"})],
     },

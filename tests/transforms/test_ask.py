@@ -281,3 +281,21 @@ def test_rows_are_asked_for_side_by_side() -> None:
     model = Slow((question("Name it."),))
     made = rows(ask_rewrite(model), *(conversation(f"Name it {'so ' * n}.", "x") for n in range(8)))
     assert [row["rewrite_error"] for row in made] == [None] * 8
+
+
+def test_german_rows_are_asked_for_judged_and_repaired_in_german() -> None:
+    lost = question("Sag mal, kannst du mir Farben nennen?")
+    model = Scripted((lost, question("Sag mal, kannst du mir 3 Farben nennen?")))
+    (row,) = rows(ask_rewrite(model), conversation("Nenne 3 Farben.", "Rot.", lang="de"))
+    assert row["questions"][0]["spoken_text"] == "Sag mal, kannst du mir drei Farben nennen?"
+    told = [content for _, content in model.said.asks[1].messages]
+    assert told[1].startswith("Anweisung: Nenne 3 Farben.")
+    assert "eine Zahl der Anweisung fehlte" in told[-1]
+    english = response("Red, green and blue are the colors of the screen, and that is it.")
+    model = Scripted((english,) * 3)
+    (row,) = rows(ask_respond(model), conversation("Nenne drei Farben.", "Rot.", lang="de"))
+    assert "wrong_language" in codes(row["answers"][0])
+    assert "es war nicht auf Deutsch" in model.said.asks[1].messages[-1][1]
+    model = Scripted((response("Rot, Grün und Blau, und alle 3 sind schön."),))
+    (row,) = rows(ask_respond(model), conversation("Nenne drei Farben.", "Rot.", lang="de-AT"))
+    assert row["answers"][0]["spoken_text"] == "Rot, Grün und Blau, und alle drei sind schön."

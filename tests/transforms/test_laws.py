@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import pickle
 import pkgutil
 import random
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,11 +36,13 @@ from tests.builders import (
     spoken_corpus,
     tone_endpoint,
 )
+from tests.unit_models import codec_step, hubert_plan, own_step
 from transforms.backends.flite import Flite
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.silero import Silero
 from transforms.checks import Checks
 from transforms.dedup import FindDuplicates
+from transforms.fit_centroids import FitCentroids
 from transforms.gate import Gate
 from transforms.kmeans import FitKmeans
 from transforms.step import BatchFn, Explode, Fit, Step
@@ -49,6 +53,7 @@ FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
 PIPELINE = pipeline(gates=(Gate(measure="pitch_median_hz", outlier_mad=0.5, tolerance=1.0),))
 MAIN = {type(node).__name__ for node in PIPELINE.nodes}
 MAPS = [node.name for node in PIPELINE.nodes if isinstance(node, Step | Explode)]
+REAL = ["listen-real", "transcribe-real", "compare-real"]
 ASKING = ["rewrite-chat", "respond-chat", "synthesize-endpoint"]
 BY_CLASS = {
     type(node): (f"{made.name}:{node.name}", made)
@@ -58,6 +63,7 @@ BY_CLASS = {
 }
 HEARD = dict(BY_CLASS.values())  # each transform of the pipelines of audio once
 FITS = [node.name for node in PIPELINE.nodes if isinstance(node, Fit)]
+UNITS = ["units-hubert", "units-codec", "units-own"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,29 @@ def heard_cases(pipeline_name: str) -> dict[str, Case]:
 
 
 @cache
+def unit_cases() -> dict[str, Case]:
+    """Units of models: a tiny HuBERT with its centroids, a codec, a speech model's own tokens."""
+    plan = hubert_plan()
+    nodes = pipeline(min_pairs=1, units=plan)
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "units")
+    batch = inputs["units"]
+    lengths = [round(soundfile.info(io.BytesIO(flac.as_py())).frames) for flac in batch["flac"]]
+    own = own_step()
+    codes = [[n % 5 for n in range(own.unit_set("").frames(length))] for length in lengths]
+    columns = [batch["role"], pa.array(lengths, pa.int64()), pa.array(codes, pa.list_(pa.int32()))]
+    owned = pa.RecordBatch.from_arrays(columns, schema=own.reads)
+    return {
+        "units-hubert": Case("units-hubert", plan.step, batch, artifacts),
+        "units-codec": Case("units-codec", codec_step(), batch, {}),
+        "units-own": Case("units-own", own, owned, {}),
+        "kmeans-hubert": Case("kmeans-hubert", plan.fit, inputs["kmeans"], {}),
+    }
+
+
+@cache
 def case(name: str) -> Case:
+    if name in (*UNITS, "kmeans-hubert"):
+        return unit_cases()[name]
     if name in ASKING:
         return asking_cases()[name]
     if name.endswith("-real"):
@@ -165,7 +193,7 @@ def real_case(name: str) -> Case:
         retry_below=0.9,
     )
     nodes = pipeline(bank=bank, backends=(Flite(),), checks=ears)
-    inputs, artifacts = inputs_of(nodes, planned_table(corpus()[:12]), "listen")
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()[:12]), "compare")
     step = name.removesuffix("-real")
     return Case(name, nodes.node(step), inputs[step], artifacts)
 
@@ -176,9 +204,9 @@ def whole_result(name: str) -> pa.RecordBatch:
 
 
 every_map = pytest.mark.parametrize(
-    "name", [*MAPS, *ASKING, *HEARD, "synthesize-flite", "synthesize-real", "listen-real"]
+    "name", [*MAPS, *ASKING, *UNITS, *HEARD, "synthesize-flite", "synthesize-real", *REAL]
 )
-every_fit = pytest.mark.parametrize("name", FITS)
+every_fit = pytest.mark.parametrize("name", [*FITS, "kmeans-hubert"])
 
 
 def same(found: list[pa.RecordBatch], expected: list[pa.RecordBatch]) -> None:
@@ -224,13 +252,14 @@ def test_every_transform_there_is_stands_in_this_suite() -> None:
     def abstract(node: type) -> set[str]:
         return {node.__name__} if inspect.isabstract(node) else set()
 
-    shown = {type(case(name).node).__name__ for name in [*MAPS, *ASKING, *HEARD, *FITS]}
+    shown = {type(case(name).node).__name__ for name in [*MAPS, *ASKING, *UNITS, *HEARD, *FITS]}
+    shown.add(type(case("kmeans-hubert").node).__name__)
     assert below(Step) | below(Explode) | below(Fit) == shown
 
 
 def test_the_suite_shows_every_transform_enough_rows() -> None:
     """A law over no rows would hold for anything."""
-    for name in (*MAPS, *ASKING):
+    for name in (*MAPS, *ASKING, *UNITS):
         assert case(name).batch.num_rows >= 10, name
         assert whole_result(name).num_rows >= 10, name
     audio = case("synthesize").batch.column("audio")
@@ -241,7 +270,7 @@ def test_the_suite_shows_every_transform_enough_rows() -> None:
     assert not all(reasons)
 
 
-@pytest.mark.parametrize("name", [*MAPS, *ASKING, *FITS, "gather"])
+@pytest.mark.parametrize("name", [*MAPS, *ASKING, *UNITS, *FITS, "gather"])
 def test_a_transform_travels_to_a_worker(name: str) -> None:
     node = case(name).node
     assert pickle.loads(pickle.dumps(node)) == node
@@ -264,7 +293,7 @@ def test_law_1_the_output_has_the_declared_schema(name: str) -> None:
 @given(data=st.data())
 def test_law_2_cutting_batches_differently_changes_nothing(name: str, data: st.DataObject) -> None:
     batch = case(name).batch
-    slow = ("measure", "synthesize-flite", "synthesize-real", "listen-real")
+    slow = ("measure", "synthesize-flite", "synthesize-real", *REAL)
     most = min(12, batch.num_rows) if name in slow else batch.num_rows
     cuts = data.draw(st.lists(st.integers(0, most), max_size=6), label="cuts")
     edges = [0, *sorted(cuts), most]
@@ -326,19 +355,25 @@ def fits() -> list[Any]:
         pytest.param(plain, id="kmeans"),
         pytest.param(replace(plain, max_frames=40, num_clusters=3), id="kmeans-capped"),
         pytest.param(case("pace").node, id="pace"),
+        pytest.param(case("kmeans-hubert").node, id="kmeans-hubert"),
     ]
 
 
 @cache
 def fitted(fit: Fit) -> bytes:
-    return fit.finalize(fit.merge([fit.partial(case(fit.name).batch, 1)]))
+    return fit.finalize(fit.merge([fit.partial(rows_of(fit), 1)]))
+
+
+def rows_of(fit: Fit) -> pa.RecordBatch:
+    """What a fit step reads here: two of them are called kmeans."""
+    return case("kmeans-hubert" if isinstance(fit, FitCentroids) else fit.name).batch
 
 
 @pytest.mark.parametrize("fit", fits())
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**32), num_cuts=st.integers(0, 12))
 def test_partials_in_any_grouping_merge_in_any_tree(fit: Fit, seed: int, num_cuts: int) -> None:
-    batch = case(fit.name).batch
+    batch = rows_of(fit)
     chance = random.Random(seed)
     order = chance.sample(range(batch.num_rows), batch.num_rows)
     edges = [0, *sorted(chance.choices(range(batch.num_rows + 1), k=num_cuts)), batch.num_rows]
@@ -372,7 +407,7 @@ def test_the_real_cases_listen_and_try_again() -> None:
     assert {len(attempts) for attempts in tried} >= {0, 2}  # 0: audio of the source
     statuses = {
         (item["name"], item["status"])
-        for row in whole_result("listen-real").column("heard").to_pylist()
+        for row in whole_result("compare-real").column("heard").to_pylist()
         for item in row
     }
     assert {("asr_wer", "taken"), ("asr_wer", "not_sampled"), ("aligned", "taken")} <= statuses

@@ -11,31 +11,27 @@ import soundfile
 
 from schemas.errors import BackendError
 from schemas.utterance import NOT_SAMPLED, TAKEN, UNAVAILABLE, Measure, value_of
-from tests.builders import pcm16, run_step, sine, utterances
+from tests.builders import hear, pcm16, sine
 from transforms.audio import encode_flac, resample, to_int16
 from transforms.backends.flite import Flite
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.pronounce import NoLexicon, lexicon
 from transforms.backends.silero import Silero
 from transforms.backends.tts import Samples, VoiceSpec
+from transforms.checks import Checks
 from transforms.hearing import asr_measures
-from transforms.listen import Listen
 
 HUMAN = Path(__file__).parents[3] / "shared" / "data" / "speech"
 SAID = "The quick brown fox jumps over the lazy dog, and then it rests under an old oak tree."
 OTHER = "Please write a short poem about the sea and about everything that lives in it today."
 
 
-@cache
-def ears() -> Listen:
-    return Listen(
-        seed=0,
-        asr_fraction=1.0,
-        aligner=PocketsphinxAligner(),
-        recognizer=PocketsphinxRecognizer(),
-        detector=Silero(),
-        unrecognizable=frozenset({"robot"}),
-    )
+EARS = Checks(
+    asr_fraction=1.0,
+    aligner=PocketsphinxAligner(),
+    recognizer=PocketsphinxRecognizer(),
+    detector=Silero(),
+)
 
 
 @cache
@@ -51,7 +47,7 @@ def speech(text: str = SAID, name: str = "kal16") -> Samples:
 
 def listened(samples: Any, text: str = SAID, **changes: Any) -> dict[str, Any]:
     row = {"flac": encode_flac(samples, 16000), "spoken_text": text, **changes}
-    (found,) = run_step(ears(), utterances(Listen.reads, row))
+    (found,) = hear(EARS, row, unrecognizable=frozenset({"robot"}))
     return found
 
 
@@ -154,18 +150,16 @@ def test_the_fraction_is_drawn_from_seed_id_and_turn() -> None:
         for number in range(100)
         for turn in (0, 1)
     ]
-    step = Listen(seed=3, asr_fraction=0.2, recognizer=PocketsphinxRecognizer())
+    fifth = Checks(asr_fraction=0.2, recognizer=PocketsphinxRecognizer())
 
-    def sampled(step: Listen) -> list[bool]:
-        found = run_step(step, utterances(Listen.reads, *rows))
-        return [status(row, "asr_wer") == TAKEN for row in found]
+    def sampled(seed: int) -> list[bool]:
+        return [status(row, "asr_wer") == TAKEN for row in hear(fifth, *rows, seed=seed)]
 
-    drawn = sampled(step)
+    drawn = sampled(3)
     assert 20 <= sum(drawn) <= 60
-    assert sampled(step) == drawn
-    assert sampled(Listen(seed=4, asr_fraction=0.2, recognizer=PocketsphinxRecognizer())) != drawn
-    one = utterances(Listen.reads, rows[0])
-    assert status(run_step(step, one)[0], "asr_cer") in (TAKEN, NOT_SAMPLED)
+    assert sampled(3) == drawn
+    assert sampled(4) != drawn
+    assert status(hear(fifth, rows[0])[0], "asr_cer") in (TAKEN, NOT_SAMPLED)
 
 
 @pytest.mark.parametrize("changes", [{"lang": "zh"}, {"voice": "robot"}])

@@ -8,7 +8,7 @@ from transforms.prompts.prompt import HOLES, PARTS, packaged_prompt, parse_promp
 GOOD = (
     "=== system\nRules, $max_chars.\n=== user\nSay: $text\nWith: $input\n=== again\nNo: $problems\n"
 )
-EVERY = [(step, lang) for step in ("rewrite", "respond") for lang in ("en", "zh")]
+EVERY = [(step, lang) for step in ("rewrite", "respond") for lang in ("de", "en", "zh")]
 
 
 @pytest.mark.parametrize(("step", "lang"), EVERY)
@@ -67,3 +67,17 @@ def test_every_part_changes_the_checksum() -> None:
         assert parse_prompt(GOOD.replace(word, "Other"), "rewrite", "p").sha256 != plain
     assert parse_prompt(GOOD, "rewrite", "p", "digits: no digits").sha256 != plain
     assert len(PARTS) == 3
+
+
+@pytest.mark.parametrize("lang", ["de", "zh"])
+def test_every_flaw_has_a_name_in_every_language(lang: str) -> None:
+    english = [code for code, _ in packaged_prompt("rewrite", "en").problems]
+    named = packaged_prompt("rewrite", lang).problems
+    assert [code for code, _ in named] == english
+    assert (
+        len(
+            {words for _, words in named}
+            & set(dict(packaged_prompt("rewrite", "en").problems).values())
+        )
+        == 0
+    )

@@ -5,7 +5,7 @@ Each backend is a frozen, picklable dataclass; nothing heavy is loaded before ``
 Audio is int16 [N] mono at ``SAMPLE_RATE_HZ``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from schemas.errors import RowError
 from transforms.backends.tts import Samples
 
 SAMPLE_RATE_HZ: Final = 16000
@@ -56,11 +57,42 @@ class Aligner(Protocol):
         """Load the models, once per worker."""
 
 
+@dataclass(frozen=True)
+class Clip:
+    """Speech to be recognized: int16 samples [N] at SAMPLE_RATE_HZ, and what language it is in.
+
+    ``flac`` is the file that they come from, at its own rate, for services that take files.
+    """
+
+    samples: Samples
+    lang: str
+    flac: bytes = b""
+    flac_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to a service that was needed: the key of its committed reply, and its tokens."""
+
+    key: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What is heard, empty if nothing is; or the error of this very clip."""
+
+    text: str = ""
+    error: RowError | None = None
+    requests: tuple[Request, ...] = ()
+
+
 class OpenRecognizer(Protocol):
     """An opened recognizer."""
 
-    def transcribe(self, samples: Samples, lang: str) -> str:
-        """What is heard; empty if nothing is."""
+    def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
+        """What is heard in each clip, whatever the others are."""
 
 
 class Recognizer(Protocol):
@@ -70,11 +102,26 @@ class Recognizer(Protocol):
     def langs(self) -> tuple[str, ...]:
         """The languages it knows: ISO 639-1 codes."""
 
+    @property
+    def batch_rows(self) -> int:
+        """How many clips it wants at once."""
+
+    @property
+    def gpus(self) -> float:
+        """The share of a GPU that one worker needs."""
+
+    @property
+    def bit_stable(self) -> bool:
+        """Whether the same clip always gives the same text; otherwise the first one counts."""
+
     def identity(self) -> Mapping[str, object]:
         """What its results depend on."""
 
+    def check(self) -> None:
+        """Raise BackendError, with the cure, for what can be seen without loading weights."""
+
     def open(self) -> AbstractContextManager[OpenRecognizer]:
-        """Load the models, once per worker."""
+        """Load the models, once per worker. Raises BackendError."""
 
 
 class OpenVoiceDetector(Protocol):

@@ -10,17 +10,19 @@ states, more than double the recognizer's speed for about two points of WER.
 import math
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from transforms.backends.listening import (
     SAMPLE_RATE_HZ,
     AlignedWord,
     Alignment,
+    Clip,
     OpenAligner,
     OpenRecognizer,
+    Transcript,
 )
 from transforms.backends.pronounce import Pronounce, lexicon
 from transforms.backends.tts import Samples
@@ -71,10 +73,17 @@ class PocketsphinxAligner:
 class PocketsphinxRecognizer:
     """The recognizer ``pocketsphinx``: the bundled trigram model."""
 
+    batch_rows: ClassVar[int] = 1
+    gpus: ClassVar[float] = 0.0
+    bit_stable: ClassVar[bool] = True
+
     @property
     def langs(self) -> tuple[str, ...]:
         """English alone."""
         return ("en",)
+
+    def check(self) -> None:
+        """It comes with the package."""
 
     def identity(self) -> Mapping[str, object]:
         """Version and options."""
@@ -155,7 +164,10 @@ class _Recognizer:
         self._lock = threading.Lock()
         self._decoder = _decoder(**RECOGNIZER)
 
-    def transcribe(self, samples: Samples, lang: str) -> str:
+    def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
+        return [Transcript(self._text(clip.samples)) for clip in clips]
+
+    def _text(self, samples: Samples) -> str:
         if len(samples) < MIN_SAMPLES:
             return ""
         with self._lock:

@@ -25,7 +25,7 @@ HOLES = {
 WANTED = {"rewrite": "text", "respond": "question"}
 ANSWER_KEYS = {"rewrite": "question", "respond": "response"}
 VERSION = 1
-SHIPPED = ("en", "zh")  # languages that have prompts
+SHIPPED = ("de", "en", "zh")  # languages that have prompts
 _PART = re.compile(r"^=== (\w+)[ \t]*\n", re.MULTILINE)
 
 

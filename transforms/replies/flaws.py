@@ -18,10 +18,20 @@ _REFUSALS_ZH = re.compile(
     r"^\W*(?:(?:很|非常)?(?:抱歉|对不起|遗憾)|我).{0,12}?(?:无法|不能|不便|拒绝)"
     r".{0,8}(?:帮|提供|回答|协助|满足|完成|讨论|处理|改写)"
 )
+_REFUSALS_DE = re.compile(
+    r"^\W*(?:(?:es )?tut mir (?:sehr |wirklich )?leid|leider|entschuldig\w*|ich bedau[er]+e?)\b"
+    r".{0,60}?\b(?:(?:kann|darf|werde|möchte) (?:ich )?.{0,60}?\b(?:nicht|keine?n?)"
+    r"|nicht (?:möglich|in der lage)|ablehnen)\b"
+    r"|^\W*ich (?:kann|darf|werde|möchte) .{0,40}?\b(?:nicht|keine?n?)\b.{0,40}?"
+    r"\b(?:helfen|beantworten|erfüllen|bereitstellen|weiterhelfen|unterstützen|umformulieren|tun)\b"
+    r"|^\W*(?:ich muss (?:das |dies )?ablehnen|dabei kann ich .{0,20}nicht helfen)",
+    re.IGNORECASE,
+)
 _PERSONA = re.compile(
     r"\bas an? (?:large )?(?:ai|a\.i\.|artificial intelligence|language)\b[\w ]{0,20}"
     r"|\b(?:chatgpt|gpt-?\d\w*|openai|anthropic|claude|llama(?:-?\d)?|qwen\d*|deepseek|gemini|"
-    r"mistral|chatglm)\b|作为一[个名款](?:大型)?(?:人工智能|AI|语言模型)|通义千问|文心一言",
+    r"mistral|chatglm)\b|\bals (?:eine? |ein )?(?:großes )?(?:ki|künstliche intelligenz|"
+    r"sprachmodell)\b|作为一[个名款](?:大型)?(?:人工智能|AI|语言模型)|通义千问|文心一言",
     re.IGNORECASE,
 )
 FUNCTION_WORDS = frozenset(
@@ -30,8 +40,14 @@ FUNCTION_WORDS = frozenset(
     "so some that the their them then there they this to up us was we were what when which who "
     "why will with would you your".split()
 )
+_FUNCTION_WORDS_DE = frozenset(
+    "aber als am an auch auf aus bei bin bist da das dass dein deine dem den der des dich die dir "
+    "du ein eine einem einen einer er es für hat hast ich ihr im in ist ja kann kannst man mein "
+    "meine mich mir mit nach nicht noch nur oder schon sein sich sie sind so über um und uns vom "
+    "von vor war was weil wenn werden wie wir wird zu zum zur".split()
+)
 MIN_WORDS = 10  # below them a text is too short to tell its language by
-MINFUNCTION_WORDS = 0.12
+MIN_FUNCTION_WORDS = 0.12
 MIN_HAN = 0.5
 LEAK_WORDS = 9  # in a row, shared with the rules of the prompt
 LOOP_GRAM, LOOPS, LOOP_SHARE = 5, 3, 0.3  # words, times, of all words
@@ -54,7 +70,7 @@ def flaws_of_answer(answer: str, lang: str, *, told: str, source: str) -> list[F
     a refusal that stands there may stand in the answer.
     """
     found: list[Flaw] = []
-    refusals = _REFUSALS_ZH if lang.startswith("zh") else _REFUSALS
+    refusals = {"zh": _REFUSALS_ZH, "de": _REFUSALS_DE}.get(lang[:2], _REFUSALS)
     if (match := refusals.search(answer[:300])) and not refusals.search(source[:300]):
         found.append(("refusal", match[0][:60]))
     names = {match[0].lower() for match in _PERSONA.finditer(answer)}
@@ -78,15 +94,19 @@ def other_language(text: str, lang: str) -> str:
         words = len(re.findall(r"[^\W\d_\u3400-\u9fff]+", text))  # a name counts as one character
         few = han < MIN_HAN * (han + words)
         return f"{han} Chinese characters, {words} other words" if few or not han else ""
-    if not lang.startswith("en"):
+    common, name = {
+        "en": (FUNCTION_WORDS, "English"),
+        "de": (_FUNCTION_WORDS_DE, "German"),
+    }.get(lang[:2], (frozenset[str](), ""))
+    if not common:
         return ""
     latin = sum(char.isascii() or char < "\u0250" for char in letters)
     if latin < 0.8 * len(letters):
         return f"{latin} of {len(letters)} letters are Latin"
-    said = re.findall(r"[a-z']+", text.lower())
-    known = sum(word in FUNCTION_WORDS for word in said)
-    if len(said) >= MIN_WORDS and known < MINFUNCTION_WORDS * len(said):
-        return f"{known} of {len(said)} words are common English ones"
+    said = re.findall(r"[a-zäöüß']+", text.lower())
+    known = sum(word in common for word in said)
+    if len(said) >= MIN_WORDS and known < MIN_FUNCTION_WORDS * len(said):
+        return f"{known} of {len(said)} words are common {name} ones"
     return ""
 
 

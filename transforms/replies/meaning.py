@@ -19,24 +19,34 @@ _NOT = re.compile(
     re.IGNORECASE,
 )
 _NOT_ZH = re.compile(r"[不没无非别勿未莫]|除了|避免")
+_NUMBER_DE = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?(?!\w)")
+# German writes every noun large: only initials, and large words side by side, are taken for names.
+_LARGE_DE = r"[A-ZÄÖÜ][a-zäöüß]{2,}"
+_NAME_DE = re.compile(rf"\b(?:[A-ZÄÖÜ]{{2,6}}|(?<=[a-zäöüß,] ){_LARGE_DE}(?: {_LARGE_DE})+)\b")
+_NOT_DE = re.compile(
+    r"\b(?:nicht|nichts|kein\w{0,2}|nie|niemals|niemand\w{0,2}|ohne|weder|außer|vermeide\w*|"
+    r"keinesfalls|keineswegs)\b",
+    re.IGNORECASE,
+)
 _ASKS_ZH = re.compile(r"[？?吗呢]|什么|怎么|怎样|如何|为何|哪|谁|几|多少|是否|能否|可否")
 
 
 def meaning_flaws(source: str, said: str, lang: str, keep: tuple[Kept, ...]) -> list[Flaw]:
     """What ``said`` lost: lost_number, lost_name, lost_negation, no_question."""
-    chinese = lang.startswith("zh")
+    chinese, german = lang.startswith("zh"), lang.startswith("de")
     found: list[Flaw] = []
     if "numbers" in keep:
-        lost = [number for number in _numbers(source, chinese) if not _says(said, number, lang)]
+        lost = [number for number in _numbers(source, lang) if not _says(said, number, lang)]
         if lost:
             found.append(("lost_number", ", ".join(lost)[:60]))
     if "names" in keep:
-        names = list(dict.fromkeys((_LATIN_NAME if chinese else _NAME).findall(source)))
+        pattern = _LATIN_NAME if chinese else _NAME_DE if german else _NAME
+        names = list(dict.fromkeys(pattern.findall(source)))
         lost = [name for name in names if not _holds(said, name)]
         if len(names) - len(lost) < MIN_NAMES * len(names):
             found.append(("lost_name", ", ".join(lost)[:60]))
     if "negation" in keep:
-        pattern = _NOT_ZH if chinese else _NOT
+        pattern = _NOT_ZH if chinese else _NOT_DE if german else _NOT
         if pattern.search(source) and not pattern.search(said):
             found.append(("lost_negation", repr(pattern.findall(source)[0])))
     if "question" in keep and source.rstrip(" \"'”’").endswith(("?", "？")):
@@ -46,14 +56,16 @@ def meaning_flaws(source: str, said: str, lang: str, keep: tuple[Kept, ...]) -> 
     return found
 
 
-def _numbers(source: str, chinese: bool) -> list[str]:
-    pattern = _ANY_NUMBER if chinese else _NUMBER
+def _numbers(source: str, lang: str) -> list[str]:
+    pattern = {"zh": _ANY_NUMBER, "de": _NUMBER_DE}.get(lang[:2], _NUMBER)
     return list(dict.fromkeys(match.rstrip(",") for match in pattern.findall(source)))[:20]
 
 
 def _says(said: str, number: str, lang: str) -> bool:
     """Whether a text says a number in one of the ways in which people say it."""
     text = _plain(said, lang)
+    if lang.startswith("de"):
+        return any(_plain(way, lang) in text for way in _ways_de(number, lang) if way.strip())
     plain = number.replace(",", "")
     grouped = f"{int(plain):,}" if plain.isdigit() and len(plain) < 16 else plain
     ways = {number, plain, *(verbalize(way, lang) for way in (number, plain, grouped))}
@@ -72,6 +84,20 @@ def _says(said: str, number: str, lang: str) -> bool:
     return value in text.replace(" and ", " ")
 
 
+def _ways_de(number: str, lang: str) -> set[str]:
+    """How a German says a number: 1.000 with a dot, 3,5 with a comma, 3. as one of a row."""
+    plain = number.replace(".", "")
+    ways = {number, plain, verbalize(number, lang), verbalize(plain, lang)}
+    if plain.isdigit():
+        ways.add(verbalize(f"im Jahr {plain}", lang).removeprefix("im Jahr "))
+        ordinal = verbalize(f"der {plain}. Mai", lang).removeprefix("der ").removesuffix(" Mai")
+        ways |= {ordinal.strip(" ."), ordinal.strip(" .").rstrip("en")}  # dritte, dritten
+        ways.add(" ".join(verbalize(digit, lang) for digit in plain))
+    ways |= {"ein", "erste"} if plain == "1" else set()
+    ways |= {"beide", "paar", "zwo", "doppelt"} if plain == "2" else set()
+    return {way for way in ways if len(way) > 1 or way.isdigit()}
+
+
 def _plain(text: str, lang: str) -> str:
     text = (
         text.lower().replace("-", " ").replace("两", "二")
@@ -83,6 +109,6 @@ def _plain(text: str, lang: str) -> str:
 
 def _holds(said: str, name: str) -> bool:
     """Whether a name is in a text, whatever its case, its plural or the spaces between letters."""
-    close = re.sub(r"[^a-z]", "", said.lower())
-    plain = name.lower()
+    close = "".join(filter(str.isalpha, said.lower()))
+    plain = name.lower().replace(" ", "")
     return plain in close or (plain.endswith("s") and plain[:-1] in close)

@@ -65,8 +65,11 @@ def test_machines_on_their_way_are_waited_for(
 ) -> None:
     one = Piece("big", None, Resources(cpus=16))
     more = {"Resources": {"CPU": 16.0, "memory": 1000.0 * MB}}
+    asked: list[list[dict[str, float]]] = []
+    monkeypatch.setattr(ray_cluster, "_ask_for", asked.append)
     monkeypatch.setattr(ray_cluster.time, "sleep", lambda seconds: nodes.append(more))
     check_room([one], RayOptions(address="auto", wait_s=5))
+    assert asked == [[{"CPU": 16, "GPU": 0, "memory": 500.0 * MB}], []]
 
 
 @pytest.mark.slow
@@ -74,7 +77,7 @@ def test_more_gpus_than_the_cluster_has_are_told_before_anything_is_computed(
     cluster: Any, output: Path
 ) -> None:
     options = ("--set", "engine.ray.pools.synthesize.gpus=4", "--set", "engine.ray.wait_s=1")
-    done = voxmill(*arguments(output, *ON_CLUSTER, *options))
+    done = voxmill(*arguments(output, *ON_CLUSTER, "--address", cluster.address, *options))
     assert done.code == 2
     assert "1 worker for synthesize with 1 CPUs, 4 GPUs" in done.err
     assert "2 node(s) with 2 CPUs, 0 GPUs" in done.err

@@ -115,3 +115,38 @@ def test_few_spoken_answers_of_a_real_corpus_are_called_flawed(name: str, lang: 
             alarms.append((flaws, said))
     assert judged > 300
     assert len(alarms) <= 0.03 * judged, alarms
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Es tut mir leid, aber dabei kann ich dir nicht helfen.",
+        "Leider kann ich diese Frage nicht beantworten.",
+        "Ich kann dir bei dieser Anfrage leider nicht weiterhelfen.",
+        "Tut mir leid, das darf ich nicht tun.",
+    ],
+)
+def test_a_german_refusal_is_seen(answer: str) -> None:
+    assert "refusal" in codes(answer, "de")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Leider hat das Museum am Montag geschlossen.",
+        "Das tut mir leid. Ein warmes Bad und ein früher Abend helfen vielleicht.",
+        "Ich kann den Frühling kaum erwarten.",
+        "Der Fluss ist breit und ruhig, und die alte Brücke führt über ihn hinüber.",
+    ],
+)
+def test_good_german_is_no_refusal_and_no_other_language(answer: str) -> None:
+    assert codes(answer, "de") == []
+
+
+def test_english_where_german_was_wanted_is_seen_and_the_other_way_round() -> None:
+    english = "The river is wide and calm, and the old bridge leads over it."
+    german = "Der Fluss ist breit und ruhig, und die alte Brücke führt über ihn."
+    assert "wrong_language" in codes(english, "de")
+    assert "wrong_language" in codes(german, "en")
+    assert "wrong_language" in codes("北京是中国的首都，有三千多年的历史。", "de")
+    assert "names_a_model" in codes("Als KI habe ich keine Lieblingsfarbe.", "de")

@@ -77,3 +77,31 @@ def test_few_rewrites_of_the_rules_are_called_unfaithful(name: str, lang: str) -
             alarms.append((row["instruction"], said.text, flaws))
     assert judged > 300
     assert len(alarms) <= 0.02 * judged, alarms
+
+
+GERMAN = [
+    ("Nenne 3 Farben.", "Sag mal, kannst du mir drei Farben nennen?", ""),
+    ("Nenne 3 Farben.", "Kannst du mir ein paar Farben nennen?", "lost_number"),
+    ("Was geschah 1989?", "Was ist neunzehnhundertneunundachtzig geschehen?", ""),
+    ("Rechne 2.500 plus 12.", "Was ist zweitausendfünfhundert plus zwölf?", ""),
+    ("Was sind 3,5 Prozent davon?", "Wie viel sind drei Komma fünf Prozent davon?", ""),
+    ("Was war am 3. Oktober?", "Was ist am dritten Oktober gewesen?", ""),
+    (
+        "Schreibe ein Gedicht, das sich nicht reimt.",
+        "Schreib ein Gedicht, das sich reimt.",
+        "lost_negation",
+    ),
+    ("Schreibe einen Text ohne Kommas.", "Schreib mir einen Text, in dem kein Komma steht.", ""),
+    ("Warum ist der Himmel blau?", "Der Himmel ist blau.", "no_question"),
+    ("Erkläre, wer Albert Einstein war.", "Wer war eigentlich dieser Physiker?", "lost_name"),
+    ("Erkläre, wer Jürgen Müller war.", "Sag mal, wer war denn Jürgen Müller?", ""),
+    ("Erkläre das Prinzip der Photosynthese.", "Wie machen Pflanzen aus Licht Zucker?", ""),
+    ("Erkläre den Haushalt der NASA.", "Wie sieht der Haushalt der Nasa aus?", ""),
+    ("Erkläre den Haushalt der NASA.", "Wie sieht dieser Haushalt aus?", "lost_name"),
+]
+
+
+@pytest.mark.parametrize(("source", "said", "code"), GERMAN)
+def test_german_rewrites_are_judged_alike(source: str, said: str, code: str) -> None:
+    found = [name for name, _ in meaning_flaws(source, said, "de", ALL_KEPT)]
+    assert found == ([code] if code else [])

@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from schemas.errors import BackendError
 from transforms.backends.chat.health import Health
@@ -52,6 +52,8 @@ class Endpoint:
     max_attempts: int = 5
     processes: int = 1
 
+    body_type: ClassVar[str] = "application/json"
+
     def identity(self) -> Mapping[str, object]:
         return asdict(self.sampling)
 
@@ -68,7 +70,7 @@ class Endpoint:
             raise BackendError(
                 "the endpoint client needs aiohttp: pip install -c constraints.txt -e '.[llm]'"
             ) from error
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers = {"Content-Type": self.body_type, "Accept": "application/json"}
         if self.key is not None:
             headers["Authorization"] = f"Bearer {self.key.reveal()}"
         async with aiohttp.ClientSession(

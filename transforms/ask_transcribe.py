@@ -1,0 +1,94 @@
+"""Transcription where a recognizer is behind an endpoint: its replies are committed first."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from schemas.columns import error_field, failure, field
+from transforms.ask import CALL, CALLS_SUFFIX, AskFn
+from transforms.backends.asr_endpoint import ALL_ROWS, TranscriptionEndpoint
+from transforms.backends.chat.desk import Desk, MemoryDesk
+from transforms.backends.chat.office import Office
+from transforms.backends.listening import Transcript
+from transforms.step import Artifacts, BatchFn, Resources
+from transforms.transcribe import TRANSCRIPTS, Transcribe
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskTranscribe(Transcribe):
+    """As Transcribe. It writes its own error column: what was asked for a failed row is kept."""
+
+    writes: ClassVar[pa.Schema] = pa.schema(
+        [
+            *TRANSCRIPTS,
+            field(
+                "transcribe" + CALLS_SUFFIX,
+                pa.list_(pa.field("item", CALL, nullable=False)),
+                "what was asked for the row, in the order of the recognizers",
+            ),
+            error_field("transcribe"),
+        ]
+    )
+    resources: Resources = Resources(batch_rows=ALL_ROWS)
+
+    @contextmanager
+    def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
+        """With replies that are kept as long as the step is open."""
+        office, desk = Office(), MemoryDesk()
+        try:
+            with self.open_asking(office) as run:
+                yield lambda batch: run(batch, desk)
+        finally:
+            office.close()
+
+    @contextmanager
+    def open_asking(self, office: Office) -> Iterator[AskFn]:
+        """The batch function, which takes the desk of the rows' partition too."""
+        with ExitStack() as stack:
+            local = {
+                place: stack.enter_context(item.open())
+                for place, item in enumerate(self.recognizers)
+                if not isinstance(item, TranscriptionEndpoint)
+            }
+
+            def run(batch: pa.RecordBatch, desk: Desk) -> pa.RecordBatch:
+                ears = [
+                    item.ears(office, desk)
+                    if isinstance(item, TranscriptionEndpoint)
+                    else local[place]
+                    for place, item in enumerate(self.recognizers)
+                ]
+                rows = batch.to_pylist()
+                heard = self.heard(rows, ears)
+                return pa.RecordBatch.from_pylist(
+                    [self._written(row, found) for row, found in zip(rows, heard, strict=True)],
+                    schema=self.writes,
+                )
+
+            yield run
+
+    def _written(self, row: dict[str, Any], found: list[Transcript]) -> dict[str, Any]:
+        calls = [
+            {
+                "turn": row["turn"],
+                "attempt": 0,
+                "key": request.key,
+                "prompt_tokens": request.prompt_tokens,
+                "completion_tokens": request.completion_tokens,
+            }
+            for item in found
+            for request in item.requests
+        ]
+        problem = next((item.error for item in found if item.error is not None), None)
+        error = None
+        if problem is not None:
+            kind, told = type(problem).__name__, str(problem)[:500]
+            error = failure(self.name, kind, told, retryable=problem.retryable)
+        return {
+            **self.columns(row, found),
+            "transcribe" + CALLS_SUFFIX: calls,
+            "transcribe_error": error,
+        }
