@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from jobs.jobfile import load_overridden, validate
-from jobs.schedule.bundle import Bundle
+from jobs.schedule.bundle import Bundle, bundle_of
 from jobs.schedule.check import check_objects, check_ray_job, ray_schema
 from jobs.schedule.manifests import MAX_NAME, RAY_JOB_FILE, kube_name
 from jobs.schedule.ray_job import ray_job
@@ -260,6 +260,15 @@ def test_a_models_key_has_to_come_from_a_secret(tmp_path: Path) -> None:
 
 def test_folders_of_models_and_clips_beside_a_bank_belong_into_the_image(tmp_path: Path) -> None:
     bundle = Bundle()
+    for told in (
+        "units={backend: hubert, name: h, layer: 6, clusters: 8, model: hubert}",
+        "checks.asr={kind: whisper, path: tiny}",
+        "checks.mos={path: mos.yaml}",
+        "backends.v={kind: vits, path: vits}",
+    ):
+        job = load_overridden(write_job(tmp_path, rows(2)), [told], output="s3://b/c")
+        with pytest.raises(SettingsError, match="put the model into the image"):
+            bundle_of(job, tmp_path)
     with pytest.raises(SettingsError, match="put the model into the image"):
         bundle.take("backends.vits.path", "models/vits", tmp_path)
     assert bundle.take("backends.vits.path", "/models/vits", tmp_path) == "/models/vits"
