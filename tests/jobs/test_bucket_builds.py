@@ -52,7 +52,7 @@ class Reference:
 
 def contents(store: Store) -> dict[str, str]:
     """Every object that the corpus consists of, by sha256: no memo, no report with its times."""
-    skipped = ("work/", "report/", "run.json", "README.md", "croissant.json")
+    skipped = ("work/", "report/", "run.json", "README.md", "croissant.json", "estimate.json")
     return {
         path: sha256_hex(store.get(path)) for path in store.list("") if not path.startswith(skipped)
     }

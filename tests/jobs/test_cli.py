@@ -94,7 +94,7 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
             ["--set", "units.clusters=1"],
             ["'units.clusters'", "got 1", "greater than or equal to 2"],
         ),
-        (["--set", "units.clusters="], ["'units.clusters'", "None"]),
+        (["--set", "shards.target_mb="], ["'shards.target_mb'", "None"]),
         (["--set", "units=3"], ["'units'", "got 3"]),
         (["--set", "name.x=3"], ["name"]),
         (["--set", "source.lang=no"], ["'source.lang'", "got False", "string"]),

@@ -66,6 +66,7 @@ def test_editing_one_row_recomputes_that_row_alone(corpus: Path, tmp_path: Path)
         "respond": 1,
         "synthesize": 2,
         "listen": 2,
+        "transcribe": 2,
         "measure": 2,
         "units": 2,
     }

@@ -140,7 +140,9 @@ def test_kill_9_of_the_process_that_fills_the_cache_leaves_a_cache_that_serves(
 ) -> None:
     make_corpus(tmp_path / "corpus", [20] * 8, payload=noise(60_000))
     wanted = digest(take(reader(tmp_path / "corpus"), 10))
-    for delay_s in (0.02, 0.1, 0.3):
+    for delay_s in (0.02, 0.1, 0.3, 1.0, 3.0):
+        if delay_s >= 1.0 and list((tmp_path / "cache").iterdir()):
+            break  # a busy machine needs longer to write anything
         process = job(tmp_path / "corpus", tmp_path / "cache", steps=10)
         assert process.stdout is not None
         process.stdout.readline()

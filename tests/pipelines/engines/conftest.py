@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.pipelines.engines.builds import Corpus, build_in
 from tests.servers import KEYS
 
 RAY = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", **KEYS}
 STORE = 80 << 20  # bytes of each node's object store, which holds references and receipts
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One such test at a time on this machine: they look for workers by name, and kill some."""
+    with FileLock(tmp_path_factory.getbasetemp().parent / "engines.lock"):
+        yield
 
 
 @pytest.fixture(scope="session")
