@@ -18,13 +18,15 @@ MIN_LETTERS: Final = 4  # fewer say nothing about a language
 NO_LENGTHS: Final = Limits(
     max_chars=10**9, max_word_chars=10**9, max_words=10**9, max_seconds=1e12
 )  # lengths are measures of their own
+_PARTS: Final = re.compile(r"[,.;:!?]+")
+MIN_PART_WORDS: Final = 4  # of a part between stops that is a sentence, not an item
 _WORD: Final = re.compile(rf"{HAN.pattern}|[^\W_]+(?:['’][^\W_]+)*")
 _TWICE: Final = re.compile(r"\b([^\W\d_]+) +(?=\1\b)", re.IGNORECASE)
 _NUMBERS: Final = frozenset(
     "zero oh one two three four five six seven eight nine ten twenty thirty forty fifty sixty "
     "seventy eighty ninety hundred null eins zwei drei vier fünf sechs sieben acht neun".split()
 )
-_DOUBLED: Final = frozenset("had that bye no very so many much long really blah ha".split())
+_DOUBLED: Final = frozenset("had that bye no very so many much long really blah ha plus".split())
 
 
 def text_measures(text: str, lang: str) -> list[Measure]:
@@ -62,4 +64,16 @@ def doubled_words(text: str) -> int:
 def _lang_match(text: str, lang: str) -> Measure:
     if base_code(lang) not in TESTED or sum(map(str.isalpha, text)) < MIN_LETTERS:
         return unavailable("lang_match")
-    return taken("lang_match", 0.0 if other_language(text, lang) else 1.0)
+    strange = other_language(text, lang)
+    if strange and not HAN.search(text) and base_code(lang) != "zh":
+        strange = other_language(_without_lists(text), lang)
+    return taken("lang_match", 0.0 if strange else 1.0)
+
+
+def _without_lists(text: str) -> str:
+    """The text without parts of a few words: lists of names and numbers say nothing of a language.
+
+    A text that is all list is kept as it is where its letters are not Latin.
+    """
+    parts = [part for part in _PARTS.split(text) if len(part.split()) >= MIN_PART_WORDS]
+    return " ".join(parts) if parts else "".join(filter(str.isalpha, text))
