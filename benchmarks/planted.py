@@ -184,6 +184,14 @@ def _words(change: Callable[[list[str], int], list[str]]) -> Plant:
     return plant
 
 
+def _doubled_word(sample: Spoken, place: int, planting: Planting) -> Spoken:
+    """A plain word said twice: before a comma the second would be a way of speaking."""
+    words = sample.text(place).split()
+    plain = [at for at, word in enumerate(words) if word.isalpha()] or [0]
+    at = plain[int(planting.chance.integers(len(plain)))]
+    return sample.with_text(place, " ".join([*words[: at + 1], *words[at:]]))
+
+
 def _units(change: Callable[[Any, Any], tuple[Any, Any]]) -> Plant:
     def plant(sample: Spoken, place: int, planting: Planting) -> Spoken:
         turn = sample.record["turns"][1]
@@ -246,7 +254,7 @@ KINDS: dict[str, Plant] = {
         lambda words, at: [*words[:at], f"**{words[at]}**", *words[at + 1 :]]
     ),
     "digits": _words(lambda words, at: [*words[: at + 1], "42", *words[at + 1 :]]),
-    "doubled word": _words(lambda words, at: [*words[: at + 1], *words[at:]]),
+    "doubled word": _doubled_word,
     "empty units": _units(lambda codes, durations: (codes[:, :0], durations[:0])),
     "units out of range": _units(
         lambda codes, durations: (np.where(codes == codes[0, 0], 9999, codes), durations)
