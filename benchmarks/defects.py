@@ -125,7 +125,7 @@ def _report(
     passes = args.passes
     caught: dict[str, list[bool]] = defaultdict(list)
     by: dict[str, Counter[str]] = defaultdict(Counter)
-    alarms: list[bool] = []
+    alarms: dict[str, list[bool]] = defaultdict(list)
     alarm_codes: Counter[str] = Counter()
     kinds = [kind for kind in KINDS if kind not in UNIT_KINDS]
     for number in range(passes + 1):
@@ -162,7 +162,7 @@ def _report(
             by[kind].update(codes)
         for item in reported:
             if item.key not in damaged and item.key not in partners:
-                alarms.append(item.key in found)
+                alarms[item.key].append(item.key in found)
                 alarm_codes.update(found.get(item.key, set()))
         shutil.rmtree(source)
         shutil.rmtree(output / "shards")
@@ -172,9 +172,10 @@ def _report(
 def _table(
     caught: dict[str, list[bool]],
     by: dict[str, Counter[str]],
-    alarms: list[bool],
+    alarms_of: dict[str, list[bool]],
     alarm_codes: Counter[str],
 ) -> dict[str, Any]:
+    alarms = [alarm for row in alarms_of.values() for alarm in row]
     print("\n| damage | caught | by |\n|---|---|---|")
     for kind in KINDS:
         hits = caught[kind]
@@ -190,6 +191,8 @@ def _table(
         "caught_percent": _percent(everything),
         "visible_caught_percent": _percent(visible),
         "clean_rows_judged": len(alarms),
+        "clean_rows": len(alarms_of),
+        "clean_rows_ever_rejected": sum(map(any, alarms_of.values())),
         "false_alarm_percent": _percent(alarms),
         "by_kind": {kind: _percent(caught[kind]) for kind in KINDS},
     }
