@@ -27,7 +27,9 @@ FROM ${PYTHON_IMAGE}
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends libflite1 wget \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --create-home --uid 10001 voxmill
+ && useradd --create-home --uid 10001 voxmill \
+ && echo 'PATH=/app/.venv/bin:$PATH' > /etc/profile.d/voxmill.sh
+# KubeRay starts Ray in a login shell, for which that file keeps the PATH below
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /home/voxmill

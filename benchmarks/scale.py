@@ -35,7 +35,15 @@ from pipelines.memo import pack_bytes
 from pipelines.outcome import OUTCOME
 from pipelines.plan import Partition, PlannedShard
 from pipelines.request import Request, prepare
-from pipelines.task import AssembleShard, FinishFit, Job, Receipt, RunPartition, Task
+from pipelines.task import (
+    AssembleShard,
+    FinishFit,
+    Job,
+    MergeParts,
+    Receipt,
+    RunPartition,
+    Task,
+)
 from schemas.canonical import sha256_hex
 from schemas.columns import field
 from schemas.conversation import CONVERSATION, content_hash, turn
@@ -119,6 +127,9 @@ class StubEngine:
     def _answer(self, task: Task) -> Receipt:
         if isinstance(task, RunPartition):
             return self._partition(task.partition, task.until)
+        if isinstance(task, MergeParts):
+            self.work.put(task.into, b"merged")
+            return {}
         if isinstance(task, FinishFit):
             data = task.fit.encode()
             entry: FileEntry = {"name": f"artifacts/{task.fit}", "sha256": sha256_hex(data)}
@@ -132,7 +143,9 @@ class StubEngine:
         stats = {"rows": count, "computed": count, "busy_s": 0.0, "failed": 0, "retried": 0}
         receipt = {"partition": partition.name, "steps": {"stub": {**stats, "causes": {}}}}
         if until is not None:
-            return {**receipt, "part": f"{self.job.scratch}/fit-{until}/{partition.name}.pack"}
+            path = f"{self.job.scratch}/fit-{until}/{partition.name}.pack"
+            self.work.put(path, b"part")
+            return {**receipt, "part": path}
         rows = [_rejected(key, partition.name) for key in partition.ids[:REJECTED]]
         path = f"{self.job.scratch}/outcomes/{partition.name}.pack"
         self.work.put(path, pack_bytes(pa.Table.from_pylist(rows, schema=OUTCOME)))

@@ -13,7 +13,8 @@ EMBEDDED: Final[Mapping[str, float]] = {
     "rewrite": 0.0012,
     "respond": 0.0010,
     "synthesize": 0.105,
-    "listen": 0.075,
+    "listen": 0.050,
+    "transcribe": 0.050,
     "measure": 0.017,
     "units": 0.009,
 }

@@ -14,13 +14,14 @@ import yaml
 
 from jobs.chat_settings import EndpointSettings
 from jobs.jobfile import validate
+from jobs.schedule.text import to_yaml
 from jobs.settings import BaseJob, JobSettings
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import SettingsError
 
 MAX_BYTES: Final = 900_000  # of a ConfigMap, which may have 1 MiB with its names
 JOB_FILE: Final = "job.yaml"
-MODEL_PLACES: Final = ("backends.", "rewrite.chat.similarity.")
+MODEL_PLACES: Final = ("backends.", "rewrite.chat.similarity.", "units.", "checks.")
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
@@ -38,7 +39,7 @@ class Bundle:
         if place.startswith(MODEL_PLACES):
             if not Path(given).is_absolute():
                 raise SettingsError(
-                    f"setting '{place}': {given} is a folder beside the job file, which no pod "
+                    f"setting '{place}': {given} is a model beside the job file, which no pod "
                     "has; put the model into the image and give its absolute path there"
                 )
             self.elsewhere.append(given)
@@ -94,7 +95,7 @@ def bundle_of(job: BaseJob, folder: Path) -> Bundle:
     bundle = Bundle()
     for place, holder, key in _paths(document):
         holder[key] = bundle.take(place, str(holder[key]), folder)
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    text = to_yaml([document])
     validate(yaml.safe_load(text), "the scheduled job")
     bundle.files[JOB_FILE] = text.encode("utf-8")
     bundle.check_size()
@@ -138,9 +139,12 @@ def endpoints_of(job: BaseJob) -> Iterator[tuple[str, EndpointSettings]]:
     if isinstance(job, JobSettings):
         for section, held in (("models", job.models), ("backends", job.backends)):
             for name, item in held.items():
-                endpoint = getattr(item, "endpoint", None)
-                if endpoint is not None:
+                if (endpoint := getattr(item, "endpoint", None)) is not None:
                     yield f"{section}.{name}", endpoint
+    checks = getattr(job, "checks", None)
+    for name in ("asr", "second"):
+        if (endpoint := getattr(getattr(checks, name, None), "endpoint", None)) is not None:
+            yield f"checks.{name}", endpoint
 
 
 def _paths(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -156,10 +160,7 @@ def _paths(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]
         holder = document.get(section)
         if isinstance(holder, dict) and holder.get(key) is not None:
             yield f"{section}.{key}", holder, key
-    for name, backend in (document.get("backends") or {}).items():
-        for key in ("path", "checkout"):
-            if backend.get(key):
-                yield f"backends.{name}.{key}", backend, key
+    yield from _model_paths(document)
     for step in ("rewrite", "respond"):
         chat = (document.get(step) or {}).get("chat") or {}
         tables = [(f"{step}.chat.prompts", chat.get("prompts") or {})]
@@ -172,3 +173,15 @@ def _paths(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]
         similarity = chat.get("similarity") or {}
         if similarity.get("model"):
             yield f"{step}.chat.similarity.model", similarity, "model"
+
+
+def _model_paths(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Where models are: of speech, of units, of listening."""
+    checks, units = document.get("checks") or {}, document.get("units") or {}
+    held = [(f"backends.{name}", item) for name, item in (document.get("backends") or {}).items()]
+    held += [(f"checks.{name}", checks.get(name) or {}) for name in ("asr", "second", "mos")]
+    for place, item in (*held, ("units", units)):
+        for key in ("path", "checkout", "model", "centroids"):
+            # the model of an endpoint is a name
+            if item.get(key) and not (key == "model" and "endpoint" in item):
+                yield f"{place}.{key}", item, key

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import yaml
-
 from jobs.schedule.pods import Object, small_pod
 from jobs.schedule.ray_job import ray_job
+from jobs.schedule.text import to_yaml
 from jobs.schedule_settings import ScheduleSettings
 from schemas.errors import SettingsError
 from transforms.step import Resources
@@ -34,7 +33,7 @@ def manifests(
     }
     folder = _config_map(f"{called}-job", told, labels, files)
     job = ray_job(told, called, labels, folder["metadata"]["name"], steps)
-    text = yaml.safe_dump(job, sort_keys=False).encode()
+    text = to_yaml([job]).encode()
     submitted = _config_map(f"{called}-ray-job", told, labels, {RAY_JOB_FILE: text})
     account = f"{called}-submit"
     return [

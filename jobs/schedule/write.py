@@ -12,6 +12,7 @@ from jobs.schedule.bundle import Bundle, bundle_of, check_places, endpoints_of
 from jobs.schedule.check import check_objects
 from jobs.schedule.manifests import RAY_JOB_FILE, manifests
 from jobs.schedule.pods import Object
+from jobs.schedule.text import to_yaml
 from jobs.schedule_settings import ScheduleSettings
 from jobs.settings import BaseJob
 from schemas.errors import SettingsError
@@ -56,7 +57,7 @@ def schedule(
     head = (
         f"# Written by `voxmill schedule` for the job {job.name}. Apply it with kubectl apply -f.\n"
     )
-    text = head + yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True)
+    text = head + to_yaml(objects)
     value = {
         "objects": [f"{item['kind']}/{item['metadata']['name']}" for item in objects],
         "namespace": told.namespace,

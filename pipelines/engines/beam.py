@@ -76,11 +76,18 @@ class BeamEngine:
             return
         self._stage += 1
         post = Post(self._job, f"{self._job.scratch}/beam-{self._stage:04d}", self._timeout_s)
+        watch = HarnessWatch()
+        with watch.watching():
+            yield from self._receipts(post, todo, watch)
+        if isinstance(todo[0], RunPartition) and todo[0].until is not None:
+            self._passed = todo[0].until
+
+    def _receipts(self, post: Post, todo: Sequence[Task], watch: HarnessWatch) -> Iterator[Receipt]:
+        """Run the pipeline of a stage, and give the receipts as they come."""
         self._run = run = _Run(self._pipeline(post, todo))
-        watch = HarnessWatch() if self._options.processes else None
         seen: set[str] = set()
         while True:
-            if watch is not None and not run.over.is_set() and watch.lost():
+            if watch.lost() and not run.over.is_set():
                 run.abandon(watch)
             over = run.over.is_set()  # before the look: what it finds then is all
             began = time.monotonic()
@@ -92,8 +99,6 @@ class BeamEngine:
                 break
             run.over.wait(max(POLL_S, LOOK_SHARE * (time.monotonic() - began)))
         self._check(len(todo) - len(seen), len(todo))
-        if isinstance(todo[0], RunPartition) and todo[0].until is not None:
-            self._passed = todo[0].until
 
     def close(self) -> None:
         """Let the workers stop what they do, and wait a while for it."""

@@ -4,34 +4,51 @@ One that is killed before its first word to the runner is waited for by the runn
 mode ``multi_processing`` replaces none in any case.
 """
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 
 MODULE = "apache_beam.runners.worker.sdk_worker_main"
-GRACE_S = 10.0  # between the end of a worker and that of its pipeline, where all is well
+THREAD = "run_worker"  # Beam's name of the thread that waits for one; it raises how that ended
+GRACE_S = 5.0  # for the runner to find out by itself
 
 
 class HarnessWatch:
-    """Watches the worker processes that this process started, of one pipeline."""
+    """Whether a worker process that this process started ended badly."""
 
     def __init__(self) -> None:
-        self._seen: set[int] = set()
-        self._gone_since: float | None = None
+        self._ended: float | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Hear what Beam's threads raise, which nobody else does."""
+        before = threading.excepthook
+
+        def hear(told: threading.ExceptHookArgs) -> None:
+            if told.thread is not None and told.thread.name == THREAD:
+                self._ended = self._ended or time.monotonic()
+            else:
+                before(told)
+
+        threading.excepthook = hear
+        try:
+            yield
+        finally:
+            threading.excepthook = before
 
     def lost(self) -> bool:
-        """Whether one ended some time ago. To be asked while the pipeline is not over."""
-        alive = {process.pid for process in harnesses()}
-        if self._seen - alive and self._gone_since is None:
-            self._gone_since = time.monotonic()
-        self._seen |= alive
-        return self._gone_since is not None and time.monotonic() - self._gone_since > GRACE_S
+        """Whether one ended some time ago."""
+        return self._ended is not None and time.monotonic() - self._ended > GRACE_S
 
     def end(self) -> None:
         """Kill those that are left: nobody gives them work any more."""
-        for process in harnesses():
-            if process.pid in self._seen:
-                process.kill()
+        left = harnesses()
+        for process in left:
+            process.kill()
+        psutil.wait_procs(left, timeout=GRACE_S)
 
 
 def harnesses() -> list[psutil.Process]:

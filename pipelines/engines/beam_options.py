@@ -35,13 +35,8 @@ class BeamOptions:
     @property
     def in_process(self) -> bool:
         """Whether the DoFns live in the driver's own process."""
-        return self.local and not self.processes
-
-    @property
-    def processes(self) -> bool:
-        """Whether the DoFns live in processes that the runner starts on this machine."""
         mode = self.parsed().view_as(DirectOptions).direct_running_mode
-        return self.local and mode == "multi_processing"
+        return self.local and mode != "multi_processing"
 
     def parsed(self, count: int | None = None) -> PipelineOptions:
         """As Beam takes them. On this machine ``count`` tasks start no more workers than that."""

@@ -120,7 +120,7 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--set", "augment.noise=1", "--set", "augment.snr_db=[9, 1]"], ["snr_db", "low"]),
         (["--set", "gates=[{measure: loud, max: 1}]"], ["'loud'", "loudness_lufs"]),
         (["--set", "gates=[{mesure: x, max: 1}]"], ["'gates.0.mesure'", "'measure'"]),
-        (["--set", "gates=[{measure: duration_s}]"], ["duration_s", "a min or a max"]),
+        (["--set", "gates=[{measure: duration_s}]"], ["duration_s", "a min, a max or outlier_mad"]),
         (["--set", "voices.bank=nowhere.yaml"], ["nowhere.yaml", "voices.bank"]),
         (["--set", "source.adapter=alpacca"], ["'alpacca'", "did you mean 'alpaca'?"]),
         (["--limit", "0"], ["--limit 0", "at least 1"]),

@@ -51,7 +51,7 @@ def test_prices_make_money_and_a_missing_one_is_named(tmp_path: Path) -> None:
     core_s = sum(
         item["estimate"] * 3600 for name, item in figures(told).items() if name.endswith(": time")
     )
-    assert core_s == pytest.approx(10 * 2 + 20 * 4)  # two steps over rows, four over utterances
+    assert core_s == pytest.approx(10 * 2 + 20 * 5)  # two steps over rows, five over utterances
     assert (money["estimate"], money["unit"]) == (pytest.approx(core_s), "EUR")
     assert money["basis"] == "what has a price"
     assert ["storage" in line for line in told["not_known"]] == [True]

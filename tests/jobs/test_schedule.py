@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from jobs.jobfile import load_overridden, validate
-from jobs.schedule.bundle import Bundle
+from jobs.schedule.bundle import Bundle, bundle_of
 from jobs.schedule.check import check_objects, check_ray_job, ray_schema
 from jobs.schedule.manifests import MAX_NAME, RAY_JOB_FILE, kube_name
 from jobs.schedule.ray_job import ray_job
+from jobs.schedule.text import to_yaml
 from jobs.schedule.write import Scheduled, check_keys, schedule
 from jobs.schedule_settings import MACROS, ScheduleSettings, check_cron
 from schemas.errors import SchemaError, SettingsError, VoxmillError
@@ -241,6 +242,7 @@ def test_a_job_that_cannot_run_in_a_pod_is_refused_with_the_cure(
     assert words in str(refused.value)
 
 
+SHARED = {"drop": ["ALL"]}
 SERVER = "endpoint: {urls: ['http://llm.models:8000/v1'], api_key_env: S2S_API_KEY}"
 
 
@@ -258,6 +260,15 @@ def test_a_models_key_has_to_come_from_a_secret(tmp_path: Path) -> None:
 
 def test_folders_of_models_and_clips_beside_a_bank_belong_into_the_image(tmp_path: Path) -> None:
     bundle = Bundle()
+    for told in (
+        "units={backend: hubert, name: h, layer: 6, clusters: 8, model: hubert}",
+        "checks.asr={kind: whisper, path: tiny}",
+        "checks.mos={path: mos.yaml}",
+        "backends.v={kind: vits, path: vits}",
+    ):
+        job = load_overridden(write_job(tmp_path, rows(2)), [told], output="s3://b/c")
+        with pytest.raises(SettingsError, match="put the model into the image"):
+            bundle_of(job, tmp_path)
     with pytest.raises(SettingsError, match="put the model into the image"):
         bundle.take("backends.vits.path", "models/vits", tmp_path)
     assert bundle.take("backends.vits.path", "/models/vits", tmp_path) == "/models/vits"
@@ -284,6 +295,15 @@ def test_the_command_writes_a_file_and_says_what_was_not_checked(tmp_path: Path)
     assert "--crd" in done.err
     kinds = [item["kind"] for item in yaml.safe_load_all((tmp_path / "cron.yaml").read_text())]
     assert kinds == ["ServiceAccount", "Role", "RoleBinding", "ConfigMap", "ConfigMap", "CronJob"]
+
+
+def test_what_is_written_can_be_read_and_holds_each_file_byte_for_byte(tmp_path: Path) -> None:
+    text = "a: 1\n\ttab, trailing  \n'quotes' \\ 语料 \u200b\r\nend without newline"
+    done = yaml.safe_load(to_yaml([{"file": text, "twice": [SHARED, SHARED]}]))
+    assert done == {"file": text, "twice": [SHARED, SHARED]}
+    written = scheduled(tmp_path).text
+    assert "&id" not in written
+    assert "ray-job.yaml: |" in written
 
 
 def test_names_become_such_as_kubernetes_takes() -> None:

@@ -38,7 +38,11 @@ from tests.jobs.test_chat_build import chat_job
 from tests.pipelines.engines.builds import Corpus, build_in, hosted, shards
 from transforms.step import Resources
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # Beam's threads raise when a worker is killed, sometimes as late as in the next test
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 ON_BEAM = ("--engine", "beam", "--workers", "2")
 PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 PATIENCE_S = 240.0
@@ -92,7 +96,6 @@ def test_beam_builds_into_a_bucket_by_pieces_what_is_built_into_a_folder(
     assert max(chains) >= 3
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # Beam's own
 def test_a_killed_beam_worker_ends_the_build_and_the_next_one_goes_on(tmp_path: Path) -> None:
     """The DirectRunner does not survive it; what was finished is in the store all the same."""
     job = write_job(tmp_path, rows(24))
@@ -123,6 +126,29 @@ def test_a_killed_beam_worker_ends_the_build_and_the_next_one_goes_on(tmp_path: 
     assert result.reused["rewrite"] >= 8
     assert manifest_of(output)["identity"] == manifest_of(undisturbed)["identity"]
     assert shards(FileStore(output)) == shards(FileStore(undisturbed))
+
+
+def test_a_beam_worker_that_dies_before_its_first_word_ends_the_build(tmp_path: Path) -> None:
+    """The runner would wait for it for ever."""
+    killed: list[int] = []
+
+    def kill() -> None:
+        _until(harnesses)
+        worker = harnesses()[0]
+        worker.send_signal(signal.SIGKILL)
+        killed.append(worker.pid)
+
+    def start(work: Job) -> BeamEngine:
+        return BeamEngine(work, options_from(PROCESSES, 2, None, "out"), 60.0, Quiet())
+
+    watch = threading.Thread(target=kill)
+    watch.start()
+    job = write_job(tmp_path, rows(6))
+    with pytest.raises(BackendError, match="a worker process of Beam's ended before its work"):
+        build_with(job, tmp_path / "out", FaultySpeech(), start=start)
+    watch.join()
+    assert len(killed) == 1
+    _until(lambda: not harnesses())
 
 
 def test_a_row_that_kills_its_process_fails_alone_and_beam_counts_the_rows(tmp_path: Path) -> None:
