@@ -4,8 +4,9 @@
 
 A clean corpus is built with the shipped job. Its rows are parted by their users' voices: damage is
 planted in one half, in some rows at a time; the other half is for setting thresholds, which
-examples/audit.yaml has (docs/defects.md says how far they are held out). Each planted corpus is
-built with that job: caught is what it rejects or fails. The last line is JSON.
+examples/audit.yaml has (docs/defects.md says how). Each planted corpus is built with that job:
+caught is what it rejects or fails. What was heard once is not heard again, as the passes share a
+memo. ``--half first`` plants in the half for thresholds, to set them. The last line is JSON.
 """
 
 import argparse
@@ -64,8 +65,13 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--passes", type=int, default=PASSES)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--half", choices=("first", "second"), default="second")
     parser.add_argument("--quick", action="store_true", help="40 rows, two passes")
-    parser.add_argument("--keep", type=Path, help="work in this folder, and keep it")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="work in this folder, and keep it: its clean corpus is taken again",
+    )
     args = parser.parse_args()
     if args.quick:
         args.limit, args.passes = 40, 2
@@ -74,14 +80,15 @@ def main() -> None:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="voxmill-defects-"))
         )
         clean = folder / "clean"
-        build_job(
-            EXAMPLES / "instruct_s2s.yaml",
-            [f"source.adapter={args.adapter}", "splits.eval_fraction=0", "source.lang=en"],
-            source=args.rows, output=str(clean), limit=args.limit, workers=args.workers,
-            quiet=True,
-        )  # fmt: skip
+        if not (clean / LATEST).exists():  # of an earlier run with --keep
+            build_job(
+                EXAMPLES / "instruct_s2s.yaml",
+                [f"source.adapter={args.adapter}", "splits.eval_fraction=0", "source.lang=en"],
+                source=args.rows, output=str(clean), limit=args.limit, workers=args.workers,
+                quiet=True,
+            )  # fmt: skip
         say = stack.enter_context(_sayer())
-        print(json.dumps(_report(clean, folder, args.passes, args.workers, say)))
+        print(json.dumps(_report(clean, folder, args, say)))
 
 
 @contextmanager
@@ -105,32 +112,35 @@ def _sayer() -> Iterator[Say]:
 def _report(
     clean: Path,
     folder: Path,
-    passes: int,
-    workers: int,
-    say: Callable[[str, str], tuple[Wave, int]],
+    args: argparse.Namespace,
+    say: Say,
 ) -> dict[str, Any]:
     samples, manifest = read_samples(clean)
-    reported = _second_half(samples)
+    second = {item.key for item in _second_half(samples)}
+    reported = [item for item in samples if (item.key in second) == (args.half == "second")]
     print(
-        f"{len(samples)} clean rows; {len(samples) - len(reported)} for thresholds, "
-        f"damage in the other {len(reported)}"
+        f"{len(samples)} clean rows; damage in the {len(reported)} of the {args.half} half of the "
+        f"voices, the others are {'for thresholds' if args.half == 'second' else 'not looked at'}"
     )
+    passes = args.passes
     caught: dict[str, list[bool]] = defaultdict(list)
     by: dict[str, Counter[str]] = defaultdict(Counter)
-    alarms: list[bool] = []
+    alarms: dict[str, list[bool]] = defaultdict(list)
     alarm_codes: Counter[str] = Counter()
     kinds = [kind for kind in KINDS if kind not in UNIT_KINDS]
     for number in range(passes + 1):
         units = number == passes  # its damage needs the unit set, which would tell on the others'
         chosen = list(UNIT_KINDS) if units else kinds
         chance = np.random.default_rng([SEED, number])
-        planting = Planting(samples, say, str(manifest["unit_sets"][0]["name"]), chance)
         order = chance.permutation(len(reported))
         count = int(SHARE * len(reported))
         damaged = {
             reported[at].key: chosen[(place + number * count) % len(chosen)]
             for place, at in enumerate(order[:count])
         }
+        whole = [item for item in reported if item.key not in damaged]
+        unit_set = str(manifest["unit_sets"][0]["name"])
+        planting = Planting(samples, whole, say, unit_set, chance)
         made = [
             KINDS[damaged[item.key]](item, place % 2, planting) if item.key in damaged else item
             for place, item in enumerate(samples)
@@ -138,8 +148,8 @@ def _report(
         source, output = folder / f"planted{number}", folder / f"audited{number}"
         write_samples(source, made, manifest, units=units)
         build_job(
-            EXAMPLES / "audit.yaml", [], source=str(source), output=str(output),
-            workers=workers, quiet=True,
+            EXAMPLES / "audit.yaml", [f"output.work={folder / 'heard'}"],
+            source=str(source), output=str(output), workers=args.workers, quiet=True,
         )  # fmt: skip
         found = reasons(output)
         partners = {item.partner: item.key for item in made if item.partner}
@@ -152,18 +162,20 @@ def _report(
             by[kind].update(codes)
         for item in reported:
             if item.key not in damaged and item.key not in partners:
-                alarms.append(item.key in found)
+                alarms[item.key].append(item.key in found)
                 alarm_codes.update(found.get(item.key, set()))
         shutil.rmtree(source)
+        shutil.rmtree(output / "shards")
     return _table(caught, by, alarms, alarm_codes)
 
 
 def _table(
     caught: dict[str, list[bool]],
     by: dict[str, Counter[str]],
-    alarms: list[bool],
+    alarms_of: dict[str, list[bool]],
     alarm_codes: Counter[str],
 ) -> dict[str, Any]:
+    alarms = [alarm for row in alarms_of.values() for alarm in row]
     print("\n| damage | caught | by |\n|---|---|---|")
     for kind in KINDS:
         hits = caught[kind]
@@ -179,6 +191,8 @@ def _table(
         "caught_percent": _percent(everything),
         "visible_caught_percent": _percent(visible),
         "clean_rows_judged": len(alarms),
+        "clean_rows": len(alarms_of),
+        "clean_rows_ever_rejected": sum(map(any, alarms_of.values())),
         "false_alarm_percent": _percent(alarms),
         "by_kind": {kind: _percent(caught[kind]) for kind in KINDS},
     }

@@ -28,6 +28,7 @@ from transforms.listen import Listen
 from transforms.measure import Measured
 from transforms.measure_units import MeasureUnits
 from transforms.measures.band import band_measures
+from transforms.measures.breaks import break_measures
 from transforms.measures.level import level_measures
 from transforms.measures.noise import noise_measures
 from transforms.measures.pair import pair_measures
@@ -71,8 +72,8 @@ def _figures(pipeline: Any, rows: Rows) -> dict[str, Any]:  # noqa: ANN401 - a P
     artifacts = {}
     for fit in fits.values():
         artifacts[fit.name] = fit.finalize(fit.merge([fit.partial(_batch(fit.reads, rows), 1)]))
-    voice_activity = replace(listen, aligner=None, recognizer=None)
-    alignment = replace(listen, recognizer=None, detector=None)
+    voice_activity = replace(listen, aligner=None)
+    alignment = replace(listen, detector=None)
     hear = [row | made for row, made in zip(rows, _run(voice_activity, rows), strict=True)]
     taken = _run(_node(pipeline, Measured), hear, artifacts)
     units = _run(_node(pipeline, MfccUnits), hear, artifacts)
@@ -87,6 +88,7 @@ def _figures(pipeline: Any, rows: Rows) -> dict[str, Any]:  # noqa: ANN401 - a P
     waves = [decode_flac(row["flac"]) for row in rows]
     families: dict[str, Callable[[int], object]] = {
         "duration and silence": lambda n: sound_measures(*waves[n], rows[n]["spoken_text"]),
+        "breaks": lambda n: break_measures(*waves[n]),
         "level": lambda n: level_measures(waves[n][0], waves[n][0] / FULL_SCALE, waves[n][1]),
         "noise": lambda n: noise_measures(waves[n][0] / FULL_SCALE, waves[n][1]),
         "band": lambda n: band_measures(waves[n][0] / FULL_SCALE, waves[n][1]),

@@ -59,14 +59,22 @@ class Planting:
     """What a kind may draw on: the other samples, and its own chance."""
 
     others: Sequence[Spoken]
+    whole: Sequence[Spoken]  # those that stay undamaged in this corpus
     say: Callable[[str, str], tuple[Wave, int]]  # (text, the voice to avoid)
     unit_set: str
     chance: np.random.Generator
 
     def other(self, than: Spoken) -> Spoken:
         """Another sample."""
+        return self._drawn(self.others, than)
+
+    def undamaged(self, than: Spoken) -> Spoken:
+        """Another sample that stays as it is beside what is planted."""
+        return self._drawn(self.whole, than)
+
+    def _drawn(self, samples: Sequence[Spoken], than: Spoken) -> Spoken:
         while True:
-            found = self.others[int(self.chance.integers(len(self.others)))]
+            found = samples[int(self.chance.integers(len(samples)))]
             if found.key != than.key:
                 return found
 
@@ -176,6 +184,14 @@ def _words(change: Callable[[list[str], int], list[str]]) -> Plant:
     return plant
 
 
+def _doubled_word(sample: Spoken, place: int, planting: Planting) -> Spoken:
+    """A plain word said twice: before a comma the second would be a way of speaking."""
+    words = sample.text(place).split()
+    plain = [at for at, word in enumerate(words) if word.isalpha()] or [0]
+    at = plain[int(planting.chance.integers(len(plain)))]
+    return sample.with_text(place, " ".join([*words[: at + 1], *words[at:]]))
+
+
 def _units(change: Callable[[Any, Any], tuple[Any, Any]]) -> Plant:
     def plant(sample: Spoken, place: int, planting: Planting) -> Spoken:
         turn = sample.record["turns"][1]
@@ -197,7 +213,7 @@ def _rolled(values: Any) -> Any:  # noqa: ANN401 - an array of units
 
 def _duplicate(sample: Spoken, place: int, planting: Planting) -> Spoken:
     """Another sample's turns and sound under this one's key."""
-    other = planting.other(sample)
+    other = planting.undamaged(sample)  # of a damaged twin it would be no duplicate
     record = {**other.record, "id": sample.key}
     return replace(other, row=sample.row, record=record, partner=other.key)
 
@@ -238,7 +254,7 @@ KINDS: dict[str, Plant] = {
         lambda words, at: [*words[:at], f"**{words[at]}**", *words[at + 1 :]]
     ),
     "digits": _words(lambda words, at: [*words[: at + 1], "42", *words[at + 1 :]]),
-    "doubled word": _words(lambda words, at: [*words[: at + 1], *words[at:]]),
+    "doubled word": _doubled_word,
     "empty units": _units(lambda codes, durations: (codes[:, :0], durations[:0])),
     "units out of range": _units(
         lambda codes, durations: (np.where(codes == codes[0, 0], 9999, codes), durations)
@@ -256,5 +272,6 @@ KINDS: dict[str, Plant] = {
 UNSEEN = {
     "swapped response": "nothing embedded knows what answers what; a sentence model does "
     "(docs/prompts.md), or a listener",
-    "units shifted by half": "the units keep their contract; `voxmill replay` computes them anew",
+    "units shifted by half": "the units keep their contract, unless the first and the last, which "
+    "meet in the middle, are the same; `voxmill replay` computes them anew",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Family = Literal[
-    "duration", "silence", "level", "noise", "band", "pitch", "text", "units", "pair",
+    "duration", "silence", "breaks", "level", "noise", "band", "pitch", "text", "units", "pair",
     "alignment", "recognition", "voice activity", "naturalness", "attempts",
 ]  # fmt: skip
 Better = Literal["low", "high", ""]  # "": neither, it depends on what is wanted
@@ -77,6 +77,19 @@ CATALOGUE: Final = (
         better="low",
     ),
     MeasureInfo(
+        name="dropouts", family="breaks", unit="count",
+        what="places where sound was lost: a hard gap within speech",
+        method="10 ms or more of one value, with a level from 20 dB under the clip's in the 5 ms "
+        "before and in the 5 ms after",
+        source=OWN, better="low",
+    ),
+    MeasureInfo(
+        name="repeated_audio_s", family="breaks", unit="s",
+        what="longest stretch that comes again sample for sample: a buffer played twice",
+        method="windows of 32 samples found again by hash, 50 ms or more apart; 0 under 20 ms",
+        source=OWN, better="low",
+    ),
+    MeasureInfo(
         name="clipped_fraction", family="level", unit="fraction",
         what="samples at full scale", method="|x| of int16 at least 32767", source=OWN,
         better="low",
@@ -119,7 +132,8 @@ CATALOGUE: Final = (
         name="hum_db", family="noise", unit="dB",
         what="mains hum: tones at 50 or 60 Hz and their multiples, over the whole",
         method="power of tones at the first 4 multiples over what is 12 Hz beside them, in 0.25 s "
-        "windows; its 20th percentile over the windows, over the power of the clip",
+        "windows; its 20th percentile over all of them or over their quietest quarter, the lower "
+        "one, over the power of the clip",
         source=OWN, unavailable="clips under 1 s, silence", better="low",
     ),
     MeasureInfo(
@@ -164,9 +178,9 @@ CATALOGUE: Final = (
     MeasureInfo(
         name="lang_match", family="text", unit="0 or 1",
         what="whether the spoken text can be in the row's language",
-        method="share of Chinese characters; of function words, from 10 words on",
+        method="share of Chinese characters; of function words, from 10 words on, lists apart",
         source="transforms/replies/flaws.py", better="high",
-        unavailable="languages without a test, texts too short to tell",
+        unavailable="languages without a test, texts of fewer than 4 letters",
     ),
     MeasureInfo(
         name="repeated_ngrams", family="text", unit="fraction",

@@ -23,6 +23,7 @@ from transforms.audio import FULL_SCALE, decode_flac
 from transforms.augment import speed_of
 from transforms.environment import versions
 from transforms.measures.band import band_measures
+from transforms.measures.breaks import break_measures
 from transforms.measures.level import level_measures
 from transforms.measures.noise import noise_measures
 from transforms.measures.pitch import pitch_measures
@@ -42,7 +43,7 @@ class Measured(Step):
     """
 
     name: ClassVar[str] = "measure"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     table: ClassVar[TableName] = "utterances"
     memo: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = (FitPace.name,)
@@ -82,6 +83,7 @@ def measures(row: dict[str, Any], pace: Pace) -> list[Measure]:
     text = row["spoken_text"]
     found = [
         *sound_measures(samples, rate, text),
+        *break_measures(samples, rate),
         *level_measures(samples, wave, rate),
         *noise_measures(wave, rate),
         *band_measures(wave, rate),

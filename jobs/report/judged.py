@@ -1,6 +1,6 @@
 """An utterance's measures beside the gates that judge it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,12 +30,13 @@ def judged(
     role: str,
     lang: str,
     voice: str = "",
-    named: Collection[str] = (),
+    named: Sequence[str] = (),
 ) -> list[Judged]:
     """Each measure once per gate that covers such utterances; those that fail come first.
 
     What is usual for a voice is not at hand here, so a gate on outliers has failed where the row's
-    reasons say so: ``named`` are the measures that they name for this utterance.
+    reasons say so: ``named`` are the measures that they name for this utterance, once per gate
+    that failed. What bounds alone explain is not laid to an outlier.
     """
     found = []
     for measure in measures:
@@ -48,9 +49,11 @@ def judged(
         if not looking:
             found.append(Judged(name, shown))
         utterance = {"role": role, "lang": lang, "voice": voice, "measures": [measure]}
-        for gate in looking:
-            outlier = gate.outlier_mad is not None and name in named
-            verdict: Verdict = "fails" if outlier or gate.judge(utterance) else "passes"
+        beyond = [gate.judge(utterance) is not None for gate in looking]
+        unexplained = named.count(name) > sum(beyond)
+        for gate, failed in zip(looking, beyond, strict=True):
+            outlier = gate.outlier_mad is not None and unexplained
+            verdict: Verdict = "fails" if failed or outlier else "passes"
             if measure["status"] != TAKEN:
                 verdict = "unchecked"
             found.append(Judged(name, shown, bounds(gate), verdict))

@@ -126,7 +126,7 @@ def shown_turns(
                     turn["role"],
                     lang,
                     turn["voice"] or "",
-                    {item["code"] for item in reasons if item["turn"] == turn["turn"]},
+                    [item["code"] for item in reasons if item["turn"] == turn["turn"]],
                 ),
                 "heard": _heard(turn["record"], turn["spoken_text"]),
                 "extras": extras(turn["record"], KNOWN | {"words"}),

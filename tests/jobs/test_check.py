@@ -318,3 +318,18 @@ def test_memory_holds_one_rows_audio_at_a_time(
     index = manifest_of(tmp_path / "out")["shards"][0]["index"]
     table = read_table(FileStore(tmp_path / "out").get(f"index/{index}"), INDEX, index)
     assert table.num_rows == 30
+
+
+def test_a_row_that_repeats_another_is_rejected_and_the_same_words_said_anew_are_not(
+    tmp_path: Path,
+) -> None:
+    """What was heard counts too: a damaged copy is told by its own measures, not as a copy."""
+    again = {**pair(1), "01.assistant.flac": tone_flac(330, 0.7)}
+    samples = {"first": pair(1), "second": pair(1), "anew": again, "other": pair(2)}
+    write(tmp_path / "a.tar", samples_tar(samples))
+    done = check(tmp_path / "a.tar", tmp_path / "out", "webdataset")
+    assert done.code == 0, done.err
+    states = {name: (row.state, row.why) for name, row in ended(tmp_path / "out").items()}
+    twins = sorted([states.pop("first"), states.pop("second")])
+    assert twins == [("accepted", ""), ("rejected", "duplicate")]
+    assert {state for state, _ in states.values()} == {"accepted"}

@@ -75,6 +75,25 @@ def test_each_gate_that_covers_a_measure_gives_its_verdict() -> None:
     ]
 
 
+def test_an_outlier_has_failed_where_the_rows_reasons_say_so() -> None:
+    """What is usual is not at hand in the report: without the reasons the gate would pass there."""
+    gates = [
+        Gate(measure="loudness_lufs", outlier_mad=6, tolerance=3),
+        Gate(measure="loudness_lufs", min=-40),
+    ]
+
+    def verdicts(value: float, *named: str) -> dict[str, str]:
+        found = judged([taken("loudness_lufs", value)], gates, "user", "en", "a", named)
+        return {row.gate: row.verdict for row in found}
+
+    outlier, bound = gates[0].bounds(), gates[1].bounds()
+    assert verdicts(-30.0) == {outlier: "passes", bound: "passes"}
+    assert verdicts(-30.0, "snr_db") == {outlier: "passes", bound: "passes"}
+    assert verdicts(-30.0, "loudness_lufs") == {outlier: "fails", bound: "passes"}
+    assert verdicts(-50.0, "loudness_lufs") == {outlier: "passes", bound: "fails"}
+    assert verdicts(-50.0, "loudness_lufs", "loudness_lufs") == {outlier: "fails", bound: "fails"}
+
+
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(1, 9)), max_size=50))
 def test_the_strip_has_a_stroke_per_unit_and_ends_at_the_edge(units: list[tuple[int, int]]) -> None:
     codes, lengths = [code for code, _ in units], [length for _, length in units]

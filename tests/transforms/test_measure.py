@@ -43,7 +43,14 @@ def test_every_measure_is_there_sorted_and_has_a_value_only_if_taken() -> None:
     assert {item["status"] for item in row["measures"]} == {TAKEN, UNAVAILABLE}
     taken = {item["name"] for item in row["measures"] if item["status"] == TAKEN}
     short = {"hum_db", "repeated_ngrams"}  # half a second, one word
-    own = ("level", "noise", "band", "pitch", "text")  # nobody listened, nothing was fitted
+    own = (
+        "breaks",
+        "level",
+        "noise",
+        "band",
+        "pitch",
+        "text",
+    )  # nobody listened, nothing was fitted
     assert taken == {*SOUND_MEASURES, *of_family(*own)} - short
     for item in row["measures"]:
         assert (item["value"] is None) == (item["status"] == UNAVAILABLE)

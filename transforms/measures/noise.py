@@ -19,7 +19,8 @@ HUM_RATE_HZ: Final = 1000
 HUM_MIN_S: Final = 1.0
 MAINS_HZ: Final = (50.0, 60.0)
 HARMONICS: Final = 4
-COMMON: Final = 20  # percentile over the windows
+PAUSES: Final = 0.25  # share of the windows, the quietest: a voice is least there, and hum is
+COMMON: Final = 20  # percentile over them
 BESIDE_HZ: Final = 12.0  # where the surroundings of a tone are read: outside a Hann window's lobe
 
 
@@ -58,8 +59,9 @@ def _floor_and_speech(wave: npt.NDArray[np.float64], rate: int) -> tuple[float, 
 def hum_db(wave: npt.NDArray[np.float64], rate: float, power: float) -> float:
     """Power of mains tones over ``power``, in dB, at least -LIMIT_DB.
 
-    Hum is there in every window, and a voice, whose pitch may pass through its tones, is not: what
-    the windows have in common counts, that is a low percentile over them.
+    Hum is there in every window, and a voice, whose pitch may stay at one of its tones, is not in
+    the quietest: what all windows have in common counts, and what the quietest have, whichever is
+    less. In common is a low percentile over them.
     """
     block = max(
         1, int(rate) // HUM_RATE_HZ
@@ -68,6 +70,8 @@ def hum_db(wave: npt.NDArray[np.float64], rate: float, power: float) -> float:
     rate = rate / block
     size = round(HUM_WINDOW_S * rate)
     windows = wave[: len(wave) // size * size].reshape(-1, size)
+    quietest = np.argsort((windows**2).sum(axis=1), kind="stable")
+    quietest = quietest[: max(1, round(PAUSES * len(windows)))]
     shape = np.hanning(size)
     shaped = windows * (shape / shape.sum())
     strongest = 0.0
@@ -78,7 +82,11 @@ def hum_db(wave: npt.NDArray[np.float64], rate: float, power: float) -> float:
             for offset in (0.0, -BESIDE_HZ, BESIDE_HZ)
         )
         excess = np.maximum(at - np.maximum(below, above), 0.0)
-        strongest = max(strongest, float(np.percentile(excess, COMMON, axis=0).sum()))
+        common = (
+            float(np.percentile(excess, COMMON, axis=0).sum()),
+            float(np.percentile(excess[quietest], COMMON, axis=0, method="lower").sum()),
+        )
+        strongest = max(strongest, min(common))
     return _db(strongest / power)
 
 

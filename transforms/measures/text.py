@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.measures import of_family
 from schemas.utterance import Measure, taken, unavailable
-from transforms.replies.flaws import other_language
+from transforms.replies.flaws import FUNCTION_WORDS, other_language
 from transforms.text.clean import HAN
 from transforms.text.language import base_code, is_known
 from transforms.text.speakable import Limits, problems
@@ -18,13 +18,16 @@ MIN_LETTERS: Final = 4  # fewer say nothing about a language
 NO_LENGTHS: Final = Limits(
     max_chars=10**9, max_word_chars=10**9, max_words=10**9, max_seconds=1e12
 )  # lengths are measures of their own
+_PARTS: Final = re.compile(r"[,.;:!?]+")
+MIN_PART_WORDS: Final = 4  # of a part between stops that is a sentence, not an item
+SHORT_WORDS: Final = 20
 _WORD: Final = re.compile(rf"{HAN.pattern}|[^\W_]+(?:['’][^\W_]+)*")
 _TWICE: Final = re.compile(r"\b([^\W\d_]+) +(?=\1\b)", re.IGNORECASE)
 _NUMBERS: Final = frozenset(
     "zero oh one two three four five six seven eight nine ten twenty thirty forty fifty sixty "
     "seventy eighty ninety hundred null eins zwei drei vier fünf sechs sieben acht neun".split()
 )
-_DOUBLED: Final = frozenset("had that bye no very so many much long really blah ha".split())
+_DOUBLED: Final = frozenset("had that bye no very so many much long really blah ha plus".split())
 
 
 def text_measures(text: str, lang: str) -> list[Measure]:
@@ -62,4 +65,23 @@ def doubled_words(text: str) -> int:
 def _lang_match(text: str, lang: str) -> Measure:
     if base_code(lang) not in TESTED or sum(map(str.isalpha, text)) < MIN_LETTERS:
         return unavailable("lang_match")
-    return taken("lang_match", 0.0 if other_language(text, lang) else 1.0)
+    strange = bool(other_language(text, lang))
+    if strange and base_code(lang) == "en" and not HAN.search(text):
+        strange = _strange_sentences(text, lang)
+    return taken("lang_match", 0.0 if strange else 1.0)
+
+
+def _strange_sentences(text: str, lang: str) -> bool:
+    """Whether an English text is strange without its lists, of names or numbers: they have no words
+    of a language. One word that is English is enough for a short one. Other scripts stay strange.
+    """
+    parts = [
+        [word for word in part.lower().split() if word not in _NUMBERS]
+        for part in _PARTS.split(text)
+    ]
+    words = [word for part in parts if len(part) >= MIN_PART_WORDS for word in part]
+    if not words:
+        return bool(other_language("".join(filter(str.isalpha, text)), lang))
+    if len(words) < SHORT_WORDS and not FUNCTION_WORDS.isdisjoint(words):
+        return False
+    return bool(other_language(" ".join(words), lang))

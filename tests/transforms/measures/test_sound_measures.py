@@ -139,6 +139,13 @@ def test_hum_is_found_at_its_level_and_a_pitch_that_passes_by_is_not(mains: floa
     assert of_noise(speech + hum)["hum_db"] == pytest.approx(-20, abs=2)
 
 
+def test_a_voice_that_stays_at_a_tone_of_the_mains_is_no_hum_as_it_pauses() -> None:
+    speech = np.concatenate([buzz(200, 3.4), quiet(0.6)])
+    assert (of_noise(speech)["hum_db"] or 0) < -60
+    hum = tone(50, len(speech) / RATE_HZ, np.sqrt(2 * float(np.mean(speech**2)) / 100))
+    assert of_noise(speech + hum)["hum_db"] == pytest.approx(-20, abs=2)
+
+
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100])
 def test_the_bandwidth_is_the_highest_frequency_with_sound(rate: int) -> None:
     for highest in (1000.0, 3000.0):

@@ -52,6 +52,16 @@ def test_a_long_text_is_no_violation_of_its_own() -> None:
         ("The cat sat on the mat.", "zh", 0.0),
         ("Der Hund.", "de", None),
         ("Hi.", "en", None),
+        (
+            "Speedup, Parallelism, Quantum Simulations, Optimization, Machine Learning, Graph "
+            "Search, Sorting, Secret Keys.",
+            "en",
+            1.0,
+        ),  # a list has no words of any language
+        ("Woodland streams often have ample vegetation, providing ideal fish habitats.", "en", 1.0),
+        ("First, two times three equals? Second, eight times seven equals?", "en", 1.0),
+        ("Пять, шесть, семь, восемь, девять, десять, двадцать, тридцать, сорок, сто.", "en", 0.0),
+        ("Eins, zwei. Der Hund und die Katze sind heute mit dem Auto gefahren.", "en", 0.0),
     ],
 )
 def test_a_text_of_another_language_is_told_where_there_is_a_test(
@@ -67,6 +77,7 @@ def test_a_text_of_another_language_is_told_where_there_is_a_test(
         ("The The book book here.", 2),
         ("It had had a topic. Topic two.", 0),  # by rule; another sentence
         ("In twenty twenty one one came.", 0),  # a year
+        ("Java and C plus plus.", 0),
         ("今天天气。", 0),
     ],
 )
