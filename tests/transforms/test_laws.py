@@ -23,11 +23,13 @@ from hypothesis import strategies as st
 import transforms
 from schemas.errors import BackendError
 from tests.builders import (
+    Ears,
     Parrot,
     ask_respond,
     ask_rewrite,
     checking,
     corpus,
+    ears_endpoint,
     inputs_of,
     pipeline,
     planned_table,
@@ -36,8 +38,10 @@ from tests.builders import (
     spoken_corpus,
     tone_endpoint,
 )
-from tests.unit_models import codec_step, hubert_plan, own_step
+from tests.transforms.test_mos import save_torchscript
+from tests.unit_models import codec_step, hubert_plan, models, own_step
 from transforms.backends.flite import Flite
+from transforms.backends.mos import mos_program
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer
 from transforms.backends.silero import Silero
 from transforms.checks import Checks
@@ -54,7 +58,8 @@ PIPELINE = pipeline(gates=(Gate(measure="pitch_median_hz", outlier_mad=0.5, tole
 MAIN = {type(node).__name__ for node in PIPELINE.nodes}
 MAPS = [node.name for node in PIPELINE.nodes if isinstance(node, Step | Explode)]
 REAL = ["listen-real", "transcribe-real", "compare-real"]
-ASKING = ["rewrite-chat", "respond-chat", "synthesize-endpoint"]
+ASKING = ["rewrite-chat", "respond-chat", "synthesize-endpoint", "transcribe-endpoint"]
+LISTENING = ["transcribe-ears", "rate-level", "compare-ears"]
 BY_CLASS = {
     type(node): (f"{made.name}:{node.name}", made)
     for made in (retokenizing(), checking(), questions_only())
@@ -64,6 +69,7 @@ BY_CLASS = {
 HEARD = dict(BY_CLASS.values())  # each transform of the pipelines of audio once
 FITS = [node.name for node in PIPELINE.nodes if isinstance(node, Fit)]
 UNITS = ["units-hubert", "units-codec", "units-own"]
+SHOWN = [*ASKING, *LISTENING, *UNITS]  # beside the main pipeline's
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,34 @@ def asking_cases() -> dict[str, Case]:
     nodes = pipeline(backends=(tone_endpoint(faulty=0.2),))
     inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "synthesize")
     name = "synthesize-endpoint"
-    return {**cases, name: Case(name, nodes.node("synthesize"), inputs["synthesize"], artifacts)}
+    cases[name] = Case(name, nodes.node("synthesize"), inputs["synthesize"], artifacts)
+    # Of a recognizer that refuses some clips, beside one that listens here.
+    ears = Checks(
+        recognizer=ears_endpoint(faulty=0.2), second=Ears(langs=("en",)), asr_fraction=0.8
+    )
+    nodes = pipeline(checks=ears)
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "transcribe")
+    name = "transcribe-endpoint"
+    cases[name] = Case(name, nodes.node("transcribe"), inputs["transcribe"], artifacts)
+    return cases
+
+
+@cache
+def listening_cases() -> dict[str, Case]:
+    """Two recognizers and a predictor of opinion, each asked about some of the utterances."""
+    checks = Checks(
+        recognizer=Ears(),
+        second=Ears("other", ("en",)),
+        predictor=mos_program(save_torchscript(models() / "level"), setting="checks.mos"),
+        asr_fraction=0.7,
+        mos_fraction=0.7,
+    )
+    nodes = pipeline(checks=checks)
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "compare")
+    steps = {name: name.partition("-")[0] for name in LISTENING}
+    return {
+        name: Case(name, nodes.node(step), inputs[step], artifacts) for name, step in steps.items()
+    }
 
 
 @cache
@@ -156,6 +189,8 @@ def case(name: str) -> Case:
         return unit_cases()[name]
     if name in ASKING:
         return asking_cases()[name]
+    if name in LISTENING:
+        return listening_cases()[name]
     if name.endswith("-real"):
         return real_case(name)
     if name in HEARD:
@@ -204,7 +239,7 @@ def whole_result(name: str) -> pa.RecordBatch:
 
 
 every_map = pytest.mark.parametrize(
-    "name", [*MAPS, *ASKING, *UNITS, *HEARD, "synthesize-flite", "synthesize-real", *REAL]
+    "name", [*MAPS, *SHOWN, *HEARD, "synthesize-flite", "synthesize-real", *REAL]
 )
 every_fit = pytest.mark.parametrize("name", [*FITS, "kmeans-hubert"])
 
@@ -252,14 +287,14 @@ def test_every_transform_there_is_stands_in_this_suite() -> None:
     def abstract(node: type) -> set[str]:
         return {node.__name__} if inspect.isabstract(node) else set()
 
-    shown = {type(case(name).node).__name__ for name in [*MAPS, *ASKING, *UNITS, *HEARD, *FITS]}
+    shown = {type(case(name).node).__name__ for name in [*MAPS, *SHOWN, *HEARD, *FITS]}
     shown.add(type(case("kmeans-hubert").node).__name__)
     assert below(Step) | below(Explode) | below(Fit) == shown
 
 
 def test_the_suite_shows_every_transform_enough_rows() -> None:
     """A law over no rows would hold for anything."""
-    for name in (*MAPS, *ASKING, *UNITS):
+    for name in (*MAPS, *SHOWN):
         assert case(name).batch.num_rows >= 10, name
         assert whole_result(name).num_rows >= 10, name
     audio = case("synthesize").batch.column("audio")
@@ -270,7 +305,7 @@ def test_the_suite_shows_every_transform_enough_rows() -> None:
     assert not all(reasons)
 
 
-@pytest.mark.parametrize("name", [*MAPS, *ASKING, *UNITS, *FITS, "gather"])
+@pytest.mark.parametrize("name", [*MAPS, *SHOWN, *FITS, "gather"])
 def test_a_transform_travels_to_a_worker(name: str) -> None:
     node = case(name).node
     assert pickle.loads(pickle.dumps(node)) == node
@@ -295,6 +330,7 @@ def test_law_2_cutting_batches_differently_changes_nothing(name: str, data: st.D
     batch = case(name).batch
     slow = ("measure", "synthesize-flite", "synthesize-real", *REAL)
     most = min(12, batch.num_rows) if name in slow else batch.num_rows
+    most = 3 if name == "transcribe-real" else most  # two of which are recognized
     cuts = data.draw(st.lists(st.integers(0, most), max_size=6), label="cuts")
     edges = [0, *sorted(cuts), most]
     with case(name).open() as run:
@@ -412,6 +448,22 @@ def test_the_real_cases_listen_and_try_again() -> None:
     }
     assert {("asr_wer", "taken"), ("asr_wer", "not_sampled"), ("aligned", "taken")} <= statuses
     assert ("vad_leading_s", "taken") in statuses
+
+
+def test_the_cases_that_listen_hear_refuse_and_leave_out() -> None:
+    every = {"taken", "not_sampled", "unavailable"}
+    for name in ("transcribe-ears", "transcribe-endpoint"):
+        rows = whole_result(name).column("transcripts").to_pylist()
+        assert {item["status"] for row in rows for item in row} == every, name
+        assert len({item["text"] for row in rows for item in row}) > 5, name
+    errors = whole_result("transcribe-endpoint").column("transcribe_error")
+    assert 0 < errors.null_count < len(errors)
+    opinions = whole_result("rate-level").column("opinions").to_pylist()
+    assert {item["status"] for row in opinions for item in row} == {"taken", "not_sampled"}
+    assert len({item["value"] for row in opinions for item in row}) > 5
+    heard = whole_result("compare-ears").column("heard").to_pylist()
+    found = {item["value"] for row in heard for item in row if item["name"] == "asr_wer_between"}
+    assert len(found - {None}) > 2
 
 
 def test_the_flite_case_speaks_as_flite() -> None:
