@@ -19,9 +19,7 @@ from pipelines.memo import KEY, Memo, row_keys
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
 from schemas.conformance import check_conformance, conform, plain
 from schemas.errors import RowError, SchemaError, VoxmillError
-from transforms.ask import AskFn, AskingStep
-from transforms.ask_synthesize import AskSynthesize
-from transforms.ask_transcribe import AskTranscribe
+from transforms.asks import AskFn, Asks
 from transforms.backends.chat.desk import Desk, MemoryDesk
 from transforms.backends.chat.office import Office
 from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, SomeRowsFailed, Step
@@ -116,7 +114,7 @@ class Evaluator:
 
     def _batch_fn(self, node: Step | Explode, partition: str) -> BatchFn:
         with self._lock:
-            if isinstance(node, AskingStep | AskSynthesize | AskTranscribe):
+            if isinstance(node, Asks):
                 return partial(self._ask_fn(node), desk=self.desk(partition))
             if node.name not in self._open:
                 context = (
@@ -127,7 +125,7 @@ class Evaluator:
                 self._open[node.name] = self._stack.enter_context(context)
             return self._open[node.name]
 
-    def _ask_fn(self, step: AskingStep | AskSynthesize | AskTranscribe) -> AskFn:
+    def _ask_fn(self, step: Asks) -> AskFn:
         """Steps that ask share one office, and with it their models."""
         if self._office is None:
             self._office = Office()
@@ -205,7 +203,7 @@ class Evaluator:
             names = keys[start : start + size]
             poisoned = [watch.poison.get((step.name, name)) for name in names]
             # What waits for a server has limits of its own; to find a killer, all are watched.
-            waits = isinstance(step, AskSynthesize | AskTranscribe)
+            waits = isinstance(step, Asks) and step.server_times_rows
             if step.memo and (watch.solo or not waits):
                 watch.entering(step.name, names[0] if len(names) == 1 else "")
             if any(poisoned):

@@ -8,21 +8,21 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, NotRequired, Protocol, TypeAlias, TypedDict
+from typing import Any, ClassVar, Final, NotRequired, TypeAlias, TypedDict
 
 import pyarrow as pa
 
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
 from schemas.columns import field as column
 from schemas.errors import RowError
-from transforms.backends.chat.desk import Desk, MemoryDesk
+from transforms.asks import AskFn, Asks
+from transforms.backends.chat.desk import Desk
 from transforms.backends.chat.office import AskFor, Office
 from transforms.backends.chat.protocol import Ask, ChatBackend, Messages, Reply
 from transforms.prompts.prompt import ANSWER_KEYS, Prompt
 from transforms.randomness import draw
 from transforms.replies.parse import Flaw
 from transforms.replies.similarity import Compare
-from transforms.step import Artifacts, BatchFn, Step
 from transforms.text.clean import HAN
 
 Judge: TypeAlias = Callable[[Reply], tuple[str, list[Flaw]]]
@@ -38,13 +38,6 @@ CALL: Final = pa.struct(
 )
 HOPELESS: Final = ("refusal",)  # asking again would only spend tokens
 SHOWN_REPLY_CHARS: Final = 2000
-
-
-class AskFn(Protocol):
-    """The batch function of a step that asks: it takes the desk of the rows' partition too."""
-
-    def __call__(self, batch: pa.RecordBatch, desk: Desk) -> pa.RecordBatch:
-        """The same rows in the same order, with the columns that the step writes."""
 
 
 class Call(TypedDict):
@@ -147,13 +140,14 @@ class Dialogue:
         return "", flaws + [(code, "in an earlier reply") for code in earlier if code not in now]
 
 
-class AskingStep(Step):
+class AskingStep(Asks):
     """A step whose rows ask a model. It writes its own error column: one row's error is its own."""
 
     chat: ChatBackend
     seed: int
     prompts: Prompts
     column: ClassVar[str]  # where the spoken turns go
+    server_times_rows: ClassVar[bool] = False  # a model may run in this process
 
     @property
     def first_counts(self) -> bool:
@@ -174,16 +168,6 @@ class AskingStep(Step):
     def open_asking(self, office: Office) -> AbstractContextManager[AskFn]:
         """The batch function, which takes the desk of the rows' partition too."""
         return _opened(self, office)
-
-    @contextmanager
-    def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
-        """With replies that are kept as long as the step is open."""
-        office, desk = Office(), MemoryDesk()
-        try:
-            with self.open_asking(office) as run:
-                yield lambda batch: run(batch, desk)
-        finally:
-            office.close()
 
 
 @contextmanager

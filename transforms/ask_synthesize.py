@@ -10,12 +10,13 @@ import pyarrow as pa
 from schemas.columns import error_field, failure, field
 from schemas.errors import RowError
 from schemas.utterance import SPEECH
-from transforms.ask import CALLS_SUFFIX, AskFn
-from transforms.backends.chat.desk import Desk, MemoryDesk
+from transforms.ask import CALLS_SUFFIX
+from transforms.asks import AskFn, Asks
+from transforms.backends.chat.desk import Desk
 from transforms.backends.chat.office import Office
 from transforms.backends.tts import Paid
 from transforms.backends.tts_endpoint import ALL_ROWS, SpeechEndpoint
-from transforms.step import Artifacts, BatchFn, Resources
+from transforms.step import Resources
 from transforms.synthesize import Synthesize
 
 SPEECH_CALL: Final = pa.struct(
@@ -41,7 +42,7 @@ NOTHING: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskSynthesize(Synthesize):
+class AskSynthesize(Asks, Synthesize):
     """As Synthesize. It writes its own error column: what was paid for a failed row is kept too."""
 
     writes: ClassVar[pa.Schema] = pa.schema(
@@ -56,16 +57,6 @@ class AskSynthesize(Synthesize):
         ]
     )
     resources: Resources = Resources(batch_rows=ALL_ROWS)
-
-    @contextmanager
-    def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
-        """With replies that are kept as long as the step is open."""
-        office, desk = Office(), MemoryDesk()
-        try:
-            with self.open_asking(office) as run:
-                yield lambda batch: run(batch, desk)
-        finally:
-            office.close()
 
     @contextmanager
     def open_asking(self, office: Office) -> Iterator[AskFn]:

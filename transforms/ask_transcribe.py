@@ -8,17 +8,18 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from schemas.columns import error_field, failure, field
-from transforms.ask import CALL, CALLS_SUFFIX, AskFn
+from transforms.ask import CALL, CALLS_SUFFIX
+from transforms.asks import AskFn, Asks
 from transforms.backends.asr_endpoint import ALL_ROWS, TranscriptionEndpoint
-from transforms.backends.chat.desk import Desk, MemoryDesk
+from transforms.backends.chat.desk import Desk
 from transforms.backends.chat.office import Office
 from transforms.backends.listening import Transcript
-from transforms.step import Artifacts, BatchFn, Resources
+from transforms.step import Resources
 from transforms.transcribe import TRANSCRIPTS, Transcribe
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskTranscribe(Transcribe):
+class AskTranscribe(Asks, Transcribe):
     """As Transcribe. It writes its own error column: what was asked for a failed row is kept."""
 
     writes: ClassVar[pa.Schema] = pa.schema(
@@ -33,16 +34,6 @@ class AskTranscribe(Transcribe):
         ]
     )
     resources: Resources = Resources(batch_rows=ALL_ROWS)
-
-    @contextmanager
-    def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
-        """With replies that are kept as long as the step is open."""
-        office, desk = Office(), MemoryDesk()
-        try:
-            with self.open_asking(office) as run:
-                yield lambda batch: run(batch, desk)
-        finally:
-            office.close()
 
     @contextmanager
     def open_asking(self, office: Office) -> Iterator[AskFn]:
