@@ -30,11 +30,11 @@ from typing import Annotated, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.errors import BackendError
 from transforms.audio import resample, to_float
+from transforms.backends.described import NotDescribed, read_described
 from transforms.backends.tts import Samples
 from transforms.backends.tts_files import file_sha256, installed
 from transforms.backends.tts_torch import exact_torch
@@ -242,16 +242,10 @@ def _unloadable(settings: MosProgram, error: Exception) -> BackendError:
 def mos_program(description: Path, *, setting: str, sha256: str = "") -> MosProgram:
     """The predictor that a YAML file describes. Raises BackendError for a bad description."""
     try:
-        told = Feeding.model_validate(yaml.safe_load(description.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        words = str(error)
-        if isinstance(error, ValidationError):
-            words = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg'].lower()}"
-                for item in error.errors()
-            )
+        told = read_described(description, Feeding)
+    except NotDescribed as error:
         raise BackendError(
-            f"{setting}: {description} does not describe a predictor: {words[:400]}; "
+            f"{setting}: {description} does not describe a predictor: {error}; "
             "docs/listeners.md has an example"
         ) from error
     path = description.parent / told.program

@@ -22,11 +22,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.canonical import digest
 from schemas.errors import BackendError
+from transforms.backends.described import NotDescribed, read_described
 from transforms.backends.units.onnx_program import onnx_session, run_onnx
 from transforms.backends.units.protocol import Codes, Described, Encode, Wave
 from transforms.backends.units.torch_scope import quiet_torch, quietly, require
@@ -162,16 +162,10 @@ class CodecProgram:
 def program_from(contract: Path, *, sha256: Hasher = file_sha256) -> CodecProgram:
     """The program that a contract names. Raises BackendError, with the cure, for a bad contract."""
     try:
-        told = Contract.model_validate(yaml.safe_load(contract.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        words = str(error)
-        if isinstance(error, ValidationError):
-            words = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg'].lower()}"
-                for item in error.errors()
-            )
+        told = read_described(contract, Contract)
+    except NotDescribed as error:
         raise BackendError(
-            f"{WHO}: {contract} is no contract of a program: {words[:400]}; docs/units.md has one"
+            f"{WHO}: {contract} is no contract of a program: {error}; docs/units.md has one"
         ) from error
     path = contract.parent / told.program
     if path.suffix not in KINDS:

@@ -4,7 +4,6 @@ The layout is transformers' own: config.json, preprocessor_config.json, and mode
 shards that model.safetensors.index.json lists. Pickled weights (.bin, .pt) are not read.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from schemas.canonical import digest
 from schemas.errors import BackendError
+from transforms.backends import tts_files
 
 WHOLE: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
@@ -25,8 +25,7 @@ Hasher = Callable[[Path], str]
 def file_sha256(path: Path) -> str:
     """The sha256 of a file, in hex. Raises BackendError where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return tts_files.file_sha256(path)
     except OSError as error:
         raise BackendError(f"{path}: it cannot be read ({error.strerror})") from error
 
