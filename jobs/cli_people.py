@@ -3,21 +3,18 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from jobs.cli_options import corpus_options, store_options
 from jobs.summary import EXIT_GATE, EXIT_OK
 
 VERSIONED = "a corpus; CORPUS@v000001 is one of its versions"
 
 
-def add_people_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    corpus_options: Callable[[argparse.ArgumentParser], None],
-) -> None:
+def add_people_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the three commands to the parser."""
     report = commands.add_parser("report", help="a snapshot as one page to look at and listen to")
     corpus_options(report)
@@ -35,7 +32,7 @@ def add_people_commands(
     diff.add_argument("before", help=VERSIONED)
     diff.add_argument("now", help="another, or another version of it")
     diff.add_argument("--html", type=Path, metavar="FILE", help="write the page of the second too")
-    _store_option(diff)
+    store_options(diff)
     diff.add_argument("--json", action="store_true", help="one line of JSON instead of text")
     diff.set_defaults(command=_diff)
 
@@ -56,16 +53,6 @@ def add_people_commands(
     )
     card.add_argument("--json", action="store_true", help="one last line of JSON on stdout")
     card.set_defaults(command=_card)
-
-
-def _store_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--store",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="how the object stores are reached (repeatable)",
-    )
 
 
 def _report(options: argparse.Namespace) -> int:
