@@ -15,7 +15,6 @@ import webdataset
 from schemas.index import INDEX
 from schemas.parquet import read_table
 from schemas.store import FileStore
-from tests.builders import pcm16, sine, tone_flac, wav
 from tests.jobs.small import (
     ROOT,
     Done,
@@ -37,6 +36,7 @@ from tests.jobs.sources.heard import (
     write,
     write_rounds,
 )
+from tests.sound import pcm16, sine, tone_flac, wav
 from transforms.audio import encode_flac
 
 JOB = ROOT / "examples" / "check.yaml"

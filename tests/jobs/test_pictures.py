@@ -8,7 +8,7 @@ import pytest
 
 from jobs.report.aligned import MAX_WORDS, spoken_words
 from jobs.report.spectrogram import BANDS, SHADES, mel_image, mel_shades, png
-from tests.builders import pcm16, sine
+from tests.sound import pcm16, sine
 from transforms.backends.tts import Samples
 
 RATE_HZ = 16000

@@ -18,16 +18,8 @@ from schemas.conformance import plain
 from schemas.conversation import CONVERSATION
 from schemas.errors import BackendError, RowError, SchemaError
 from schemas.store import FileStore
-from tests.builders import (
-    Toy,
-    conversation,
-    corpus,
-    inputs_of,
-    pipeline,
-    planned_table,
-    rowwise,
-    tone_flac,
-)
+from tests.builders import Toy, conversation, corpus, inputs_of, pipeline, planned_table, rowwise
+from tests.sound import tone_flac
 from transforms.step import Resources
 from transforms.synthesize import Synthesize
 

@@ -8,7 +8,8 @@ import pytest
 
 from pipelines.fingerprint import fingerprint, pipeline_fingerprint
 from pipelines.graph import Pipeline
-from tests.builders import BANK, Tone, pipeline
+from tests.builders import BANK, pipeline
+from tests.fakes import Tone
 from transforms.augment import Effects
 from transforms.backends.pocketsphinx import PocketsphinxAligner
 from transforms.backends.silero import Silero

@@ -17,7 +17,8 @@ from schemas.columns import error_field, failure
 from schemas.conversation import Conversation
 from schemas.errors import DamageError
 from schemas.store import FileStore
-from tests.builders import Tone, conversation, heard, pipeline, planned_table
+from tests.builders import conversation, heard, pipeline, planned_table
+from tests.fakes import Tone
 from transforms.respond import Respond
 
 SCHEMA = pa.schema(

@@ -12,16 +12,8 @@ import pytest
 
 from schemas.conversation import Conversation, turn
 from schemas.errors import BackendError
-from tests.builders import (
-    ask_respond,
-    ask_rewrite,
-    conversation,
-    heard,
-    planned_table,
-    run_step,
-    sine,
-    wav,
-)
+from tests.builders import ask_respond, ask_rewrite, conversation, heard, planned_table, run_step
+from tests.sound import sine, wav
 from transforms.ask import AskingStep
 from transforms.backends.chat.protocol import Ask, ChatError, Reply, RequestRefused, Sampling
 from transforms.text.rules import InputPolicy

@@ -10,7 +10,9 @@ import pytest
 
 from schemas.errors import RowError, SynthesisError
 from schemas.utterance import taken
-from tests.builders import BANK, RATE_HZ, Tone, pcm16, run_step, sine, utterances
+from tests.builders import BANK, run_step, utterances
+from tests.fakes import Tone
+from tests.sound import RATE_HZ, pcm16, sine
 from transforms.attempts import RATES, respell, score, variation
 from transforms.audio import decode_flac
 from transforms.backends.listening import AlignedWord, Alignment

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from schemas.errors import SettingsError
-from tests.builders import RATE_HZ, pcm16, run_step, sine, utterances
+from tests.builders import run_step, utterances
+from tests.sound import RATE_HZ, pcm16, sine
 from transforms.audio import decode_flac, encode_flac, to_float
 from transforms.augment import Augment, Effects, speed_of
 from transforms.effects import limited, on_telephone, with_noise, with_room, with_speed

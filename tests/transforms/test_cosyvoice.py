@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from schemas.errors import BackendError, SynthesisError
-from tests.builders import sine, wav
+from tests.sound import sine, wav
 from transforms.backends.tts import Reference, Say, VoiceSpec, honored
 from transforms.backends.tts_cosyvoice import Cosyvoice
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from schemas.conformance import conform
 from schemas.conversation import Conversation
-from tests.builders import conversation, heard, pcm16, planned_table, run_step, sine, wav
+from tests.builders import conversation, heard, planned_table, run_step
+from tests.sound import pcm16, sine, wav
 from transforms.dedup import Dedup, FindDuplicates
 
 CLIP, OTHER_CLIP = (wav(pcm16(sine(hertz, 0.05))) for hertz in (300.0, 400.0))

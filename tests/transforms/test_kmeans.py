@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import SettingsError
-from tests.builders import pcm16, sine, utterances
+from tests.builders import utterances
+from tests.sound import pcm16, sine
 from transforms.audio import encode_flac
 from transforms.backends.mfcc import mfcc
 from transforms.kmeans import FitKmeans, frame_order, load_centroids

@@ -23,21 +23,18 @@ from hypothesis import strategies as st
 import transforms
 from schemas.errors import BackendError
 from tests.builders import (
-    Ears,
-    Parrot,
     ask_respond,
     ask_rewrite,
     checking,
     corpus,
-    ears_endpoint,
     inputs_of,
     pipeline,
     planned_table,
     questions_only,
     retokenizing,
     spoken_corpus,
-    tone_endpoint,
 )
+from tests.fakes import Ears, Parrot, ears_endpoint, tone_endpoint
 from tests.transforms.test_mos import save_torchscript
 from tests.unit_models import codec_step, hubert_plan, models, own_step
 from transforms.backends.flite import Flite

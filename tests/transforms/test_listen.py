@@ -11,7 +11,8 @@ import soundfile
 
 from schemas.errors import BackendError
 from schemas.utterance import NOT_SAMPLED, TAKEN, UNAVAILABLE, Measure, value_of
-from tests.builders import hear, pcm16, sine
+from tests.builders import hear
+from tests.sound import pcm16, sine
 from transforms.audio import encode_flac, resample, to_int16
 from transforms.backends.flite import Flite
 from transforms.backends.pocketsphinx import PocketsphinxAligner, PocketsphinxRecognizer

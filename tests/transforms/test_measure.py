@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from schemas.measures import of_family
 from schemas.utterance import TAKEN, UNAVAILABLE
-from tests.builders import pcm16, run_step, sine, utterances
+from tests.builders import run_step, utterances
+from tests.sound import pcm16, sine
 from transforms.audio import encode_flac
 from transforms.listen import Listen
 from transforms.measure import TAKEN_HERE, Measured, measures

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import scipy.fft
 
-from tests.builders import pcm16, sine
+from tests.sound import pcm16, sine
 from transforms.backends.mfcc import mfcc
 
 Matrix = npt.NDArray[np.float64]

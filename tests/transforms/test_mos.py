@@ -9,7 +9,8 @@ import pytest
 
 from schemas.errors import BackendError
 from schemas.utterance import NOT_SAMPLED, TAKEN, UNAVAILABLE, value_of
-from tests.builders import hear, pcm16, sine
+from tests.builders import hear
+from tests.sound import pcm16, sine
 from transforms.audio import encode_flac
 from transforms.backends.mos import MosProgram, mos_program
 from transforms.checks import Checks

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from schemas.columns import Reason
 from schemas.conversation import Conversation, Turn, turn
-from tests.builders import conversation, heard, pcm16, run_step, sine, wav
+from tests.builders import conversation, heard, run_step
+from tests.sound import pcm16, sine, wav
 from transforms import near as near_module
 from transforms.dedup import Dedup, FindDuplicates, Near
 from transforms.minhash import least_matches, signatures, similarity, tokens

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders import run_step, tone_flac, utterances
+from tests.builders import run_step, utterances
+from tests.sound import tone_flac
 from transforms.measure import Measured
 from transforms.pace import MIN_CLIPS, FitPace, Pace, features
 

@@ -12,20 +12,9 @@ import pytest
 
 from pipelines.memo import row_keys
 from schemas.errors import RowError, SynthesisError
-from tests.builders import (
-    BANK,
-    RATE_HZ,
-    Tone,
-    corpus,
-    inputs_of,
-    pcm16,
-    pipeline,
-    planned_table,
-    run_step,
-    sine,
-    utterances,
-    wav,
-)
+from tests.builders import BANK, corpus, inputs_of, pipeline, planned_table, run_step, utterances
+from tests.fakes import Tone
+from tests.sound import RATE_HZ, pcm16, sine, wav
 from transforms.audio import decode_flac
 from transforms.backends.tts import Speech, SpeechBackend, VoiceSpec
 from transforms.cast import Cast

@@ -15,19 +15,9 @@ from pipelines.fingerprint import fingerprint
 from pipelines.memo import Memo
 from schemas.errors import SynthesisError
 from schemas.store import FileStore
-from tests.builders import (
-    BANK,
-    RATE_HZ,
-    Tone,
-    corpus,
-    inputs_of,
-    pcm16,
-    pipeline,
-    planned_table,
-    run_step,
-    sine,
-    utterances,
-)
+from tests.builders import BANK, corpus, inputs_of, pipeline, planned_table, run_step, utterances
+from tests.fakes import Tone
+from tests.sound import RATE_HZ, pcm16, sine
 from transforms.backends.tts import Said, Say, Speech, VoiceSpec
 from transforms.step import Resources, SomeRowsFailed
 from transforms.synthesize import Synthesize

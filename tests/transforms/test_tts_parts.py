@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import SynthesisError
-from tests.builders import pcm16, sine
+from tests.sound import pcm16, sine
 from transforms.backends.silero import Silero
 from transforms.backends.tts import Said, Say, Speech, VoiceSpec
 from transforms.backends.tts_batches import buckets, run_batches

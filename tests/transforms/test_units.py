@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.canonical import sha256_hex
 from schemas.errors import RowError
-from tests.builders import pcm16, run_step, sine, tone_flac, utterances
+from tests.builders import run_step, utterances
+from tests.sound import pcm16, sine, tone_flac
 from transforms import units
 from transforms.audio import encode_flac
 from transforms.backends.mfcc import mfcc

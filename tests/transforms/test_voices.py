@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from schemas.errors import SettingsError
-from tests.builders import sine, wav
+from tests.sound import sine, wav
 from transforms.backends.espeak import Espeak
 from transforms.voices import (
     Voice,

@@ -15,7 +15,7 @@ from jobs.sources.read import SourceRow, read_source
 from jobs.sources.settings import SourceSettings
 from schemas.shard import npy
 from schemas.unitset import UnitSet
-from tests.builders import sine, tone_flac, wav
+from tests.sound import sine, tone_flac, wav
 
 CLIP = wav(sine(300.0, 0.4))
 REPLY = tone_flac(200.0, 0.4)
