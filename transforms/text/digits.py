@@ -8,7 +8,11 @@ NUMBER = (
     rf"(?:\d{{1,3}}(?:,\d{{3}}){{1,4}}(?!\d)(?:\.\d{{1,{MAX_DIGITS}}})?"
     rf"|\d{{1,{MAX_DIGITS}}}(?:\.\d{{1,{MAX_DIGITS}}})?)"
 )
-
+# 3x - 10, x^2 - 4, 2x - y; and x - 5 = 2: a dash after a term of algebra is a minus.
+TERM_MINUS = (
+    r"(?:(?<=\d[abnxyz])|(?<=\^\d)) [-–−] (?=\d|[a-z]\b)"
+    r"|(?<=\b[b-z]) [-–−] (?=\d[\d.]{0,8} ?=)"
+)
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _POWER = re.compile(f"[⁺⁻]?[{_SUPERSCRIPTS}]+")
 _FRACTION_SIGNS = {

@@ -21,7 +21,7 @@ from transforms.text.speakable import Limits, problems
 from transforms.text.spoken import finish, introduce, soften, upper_first
 from transforms.text.verbalize import verbalize
 
-VERSION = 3  # raised whenever a rule changes what it returns
+VERSION = 4  # raised whenever a rule changes what it returns
 
 MAX_ASKED_CHARS = 500
 HEAD_FACTOR, HEAD_CHARS = 6, 1500  # of an answer that are read: markup shrinks, lists condense

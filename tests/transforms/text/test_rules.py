@@ -258,6 +258,18 @@ def test_pronouns_of_a_later_turn_are_left_alone() -> None:
         ("de", "Wer war Ludwig XIV.?", "Wer war Ludwig der Vierzehnte?"),
         (
             "en",
+            "y(x) = x² + 3x - 10",
+            "Y of x equals x squared plus three x minus ten.",
+        ),
+        ("en", "Solve x - 5 = 2.", "Solve x minus five equals two."),
+        (
+            "en",
+            "It was June 18, 1815, near it.",
+            "It was June eighteenth, eighteen fifteen, near it.",
+        ),
+        ("zh", "求 x² + 3x - 10 的值", "求x的平方加三x减十的值。"),
+        (
+            "en",
             "[Verse 1]\nThe sun is up.\nChorus:\nIt is day.",
             "The sun is up. It is day.",
         ),

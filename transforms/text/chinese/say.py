@@ -6,7 +6,7 @@ from re import Match
 
 from cn2an import an2cn
 
-from transforms.text.digits import NUMBER, spell_long_runs
+from transforms.text.digits import NUMBER, TERM_MINUS, spell_long_runs
 from transforms.text.patterns import apply, compiled, one_of
 
 DIGITS = dict(zip("0123456789", "零一二三四五六七八九", strict=True))
@@ -128,6 +128,7 @@ _WITH_DIGITS = compiled((
     (r"(?<![\d:：.])([01]?\d)(?:[:：]([0-5]\d))? ?([AaPp])\.?[Mm]\b\.?", _clock),
     (r"(?<![\d:：.])([01]?\d|2[0-3])[:：]([0-5]\d)(?:[:：]([0-5]\d))?(?![\d:：])", _time),
     (r"(?<=\d)(?:[:：]| [:：] )(?=\d)", "比"),
+    (TERM_MINUS, "减"),
     (r"(?<=\d) ?[-–−] ?(?=\d[^=＝\n]{0,20}[=＝])", "减"),
     (rf"({NUMBER}) ?[%％]? ?{_RANGE} ?({NUMBER}) ?[%％]", _percent),
     (rf"([$€£¥￥]) ?({NUMBER}) ?{_RANGE} ?[$€£¥￥]?({NUMBER}) ?([万亿千百]{{0,2}})(?:[美欧]?元)?",

@@ -148,7 +148,7 @@ DATES = compiled((
     (r"(?<![\d/-])(\d{1,2})/(\d{1,2})/(\d{4})(?![\d/-])", _slashed_date),
     (r"(?<![\d/.-])(0?[1-9]|1[0-2])/((?:19|20)\d\d)(?![\d/])", _month_year),
     (rf"\b{_MONTH} {_DAY} ?(?:-|to) ?{_DAY}(?![\d:,.-]*\d)(?:,? (\d{{4}})(?!\d))?", _month_days),
-    (rf"\b{_MONTH} {_DAY}(?:,? (\d{{4}}))?(?![\d:,-]|\.\d)", _month_day),
+    (rf"\b{_MONTH} {_DAY}(?:,? (\d{{4}}))?(?![\d:-]|[,.]\d)", _month_day),
     (rf"(?<![\d.,:-])(the )?{_DAY} (?:of )?{_MONTH}(?:,? (\d{{4}})(?!\d))?", _day_month),
 ))  # fmt: skip
 

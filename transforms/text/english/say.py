@@ -3,7 +3,7 @@
 import re
 from re import Match
 
-from transforms.text.digits import NUMBER, spell_long_runs
+from transforms.text.digits import NUMBER, TERM_MINUS, spell_long_runs
 from transforms.text.english.amounts import CODES, MONEY, UNITS_AND_PARTS
 from transforms.text.english.dates import DATES, DECADES, TIMES, YEARS
 from transforms.text.english.numbers import DIGITS, amount
@@ -39,6 +39,7 @@ _LOOSE = compiled((
 _BETWEEN = compiled((
     (r"(?<![\d.,$€£¥])(\d[\d.,]{0,12}) ?- (?=[$€£¥])", r"\1, "),
     (r"(?<=\d)(?::| : )(?=\d)", " to "),
+    (TERM_MINUS, " minus "),
     (r"(?<=[A-Za-z])-(?=\d)", " "),
     (r"(?<=[\d%)])( ?)- ?(?=[$€£(]?\d)", _dash),
     (r"(?<=\w) / (?=[$€£]?\d)", " divided by "),
