@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jobs.rates import rate_of
+from jobs.rates import is_embedded, rate_of
 from jobs.settings import BaseJob, JobSettings
 from jobs.spending import cost, figures_of, price_of
 from pipelines.asking import asking_steps
@@ -116,7 +116,7 @@ def estimate(planned: Planned, store: Store, job: BaseJob, folder: Path, workers
         if isinstance(step, AskingStep):
             continue
         count = rows * turns if step.table == "utterances" else rows
-        rate = rate_of(step.name, step.resources.gpus, settings.rates, before)
+        rate = rate_of(step.name, is_embedded(step), settings.rates, before)
         if rate.seconds_per_row is None:
             unknown.append(f"{step.name}: {rate.basis}")
             figures.append(Figure(f"{step.name}: time", "h", None, rate.basis))

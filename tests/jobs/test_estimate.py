@@ -1,15 +1,19 @@
 """The estimate: what it is made of, what it says it does not know, and the truth beside it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.estimate import read_prices
-from jobs.rates import EMBEDDED, MIN_ROWS, rate_of
+from jobs.rates import EMBEDDED, MIN_ROWS, is_embedded, rate_of
 from schemas.errors import SettingsError
+from tests.builders import BANK, pipeline, voice
 from tests.jobs.small import build_here, rows, voxmill, write_job
+from transforms.synthesize import Synthesize
+from transforms.voices import VoiceBank
 
 
 def figures(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -19,12 +23,21 @@ def figures(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_a_rate_is_stated_measured_or_known_and_else_not_told() -> None:
     run = {"computed_rows": {"synthesize": MIN_ROWS}, "busy_s": {"synthesize": 5.0 * MIN_ROWS}}
     few = {"computed_rows": {"synthesize": MIN_ROWS - 1}, "busy_s": {"synthesize": 99.0}}
-    assert rate_of("synthesize", 1, {"synthesize": 0.5}, run).seconds_per_row == 0.5
-    assert rate_of("synthesize", 1, {}, run).seconds_per_row == 5.0
-    assert rate_of("synthesize", 0, {}, few).seconds_per_row == EMBEDDED["synthesize"]
-    unknown = rate_of("synthesize", 1, {}, few)
+    assert rate_of("synthesize", False, {"synthesize": 0.5}, run).seconds_per_row == 0.5
+    assert rate_of("synthesize", False, {}, run).seconds_per_row == 5.0
+    assert rate_of("synthesize", True, {}, few).seconds_per_row == EMBEDDED["synthesize"]
+    unknown = rate_of("synthesize", False, {}, few)
     assert unknown.seconds_per_row is None
     assert "estimate.rates" in unknown.basis
+
+
+def test_a_step_on_a_backend_that_does_not_ship_has_no_rate_of_the_table() -> None:
+    shipped = VoiceBank((voice("a", "en", "slt", backend="flite"),))
+    other = VoiceBank((*shipped.voices, voice("b", "en", "low", backend="tone")))
+    for bank, wanted in ((shipped, True), (other, False)):
+        step = pipeline(bank=BANK).node("synthesize")
+        assert isinstance(step, Synthesize)
+        assert is_embedded(replace(step, bank=bank)) is wanted
 
 
 def test_the_plan_tells_figures_and_what_has_no_price(tmp_path: Path) -> None:
