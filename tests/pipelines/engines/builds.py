@@ -1,6 +1,7 @@
 """Builds of the shipped sample rows on any engine, and what two of them must have in common."""
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.jobs.small import voxmill
 from tests.pipelines.corpora import FAST, JOB, NUM_ROWS
 
 ON_CLUSTER = ("--engine", "ray", "--workers", "2")  # this process is connected to it already
+PATIENCE_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ def stations() -> list[psutil.Process]:
 def hosted(of: psutil.Process) -> list[psutil.Process]:
     """The processes that a worker of another engine hosts."""
     return [item for item in of.children() if "spawn_main" in " ".join(item.cmdline())]
+
+
+def until(is_so: Callable[[], Any], what: str = "it does not come") -> None:
+    """Wait for something, with patience."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
 
 
 def _found(wanted: Callable[[str], bool]) -> list[psutil.Process]:

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,24 +18,18 @@ from tests.jobs.faults import ORPHANS, SEGFAULTS, FaultySpeech
 from tests.jobs.small import ROOT, Quiet, build_with, ended, row, rows, write_job
 from tests.pipelines.engines.builds import (
     ON_CLUSTER,
+    PATIENCE_S,
     Corpus,
     build_in,
     command,
     hosted,
     stations,
+    until,
 )
 from tests.pipelines.engines.conftest import STORE
 
 pytestmark = pytest.mark.slow
 SPOKEN = "work/memo/synthesize-*/*/*.pack"
-PATIENCE_S = 120.0
-
-
-def _until(is_so: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -46,7 +39,7 @@ def _once(pattern: str, folder: Path, act: Callable[[], None]) -> Iterator[list[
 
     def wait() -> None:
         try:
-            _until(lambda: any(folder.glob(pattern)), f"nothing wrote {pattern}")
+            until(lambda: any(folder.glob(pattern)), f"nothing wrote {pattern}")
             act()
         except (AssertionError, psutil.Error, OSError) as error:
             problems.append(repr(error))
@@ -95,7 +88,7 @@ def _interrupted(cluster: Any, output: Path, number: signal.Signals) -> int:
     driver = subprocess.Popen(
         command(output, *told), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    _until(lambda: any(output.glob(SPOKEN)), "the driver's build speaks nothing")
+    until(lambda: any(output.glob(SPOKEN)), "the driver's build speaks nothing")
     workers = stations()
     workers += [child for worker in workers for child in hosted(worker)]
     assert len(workers) >= 2
@@ -147,7 +140,7 @@ def test_a_task_that_always_loses_its_actor_ends_the_build_and_says_so(
         build_with(
             job, tmp_path / "out", FaultySpeech(), listener=listener, start=_on_ray(listener)
         )
-    assert stations() == []
+    until(lambda: not stations(), "a worker outlives its build")
 
 
 def _on_ray(listener: Quiet) -> Any:
