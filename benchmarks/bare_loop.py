@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
-from jobs.jobfile import load_overridden
-from jobs.recipe import BACKENDS, pipeline_of
-from jobs.settings import JobSettings
+from jobs.recipes.recipe import BACKENDS, pipeline_of
+from jobs.settings.job import JobSettings
+from jobs.settings.jobfile import load_overridden
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from pipelines.evaluate import gather, live

@@ -22,9 +22,9 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from benchmarks.bare_loop import rows_before
-from jobs.jobfile import load_overridden
-from jobs.recipe import BACKENDS, pipeline_of
-from jobs.settings import JobSettings
+from jobs.recipes.recipe import BACKENDS, pipeline_of
+from jobs.settings.job import JobSettings
+from jobs.settings.jobfile import load_overridden
 from pipelines.graph import Pipeline
 from schemas.utterance import TAKEN
 from transforms.audio import decode_flac, encode_flac

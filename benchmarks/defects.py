@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.planted import KINDS, UNSEEN, Planting, Spoken, Wave
-from jobs.build import build_job
+from jobs.commands.build import build_job
 from pipelines.outcome import read_outcomes
 from schemas.canonical import canonical_json, pretty_json, sha256_hex
 from schemas.index import INDEX

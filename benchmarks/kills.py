@@ -30,11 +30,11 @@ from typing import Any
 import psutil
 
 from benchmarks.armed import ACTOR, DRIVER, DRIVING, WORK, WORKER, Armed, Charge, Point, arm
-from jobs.clean import clean
+from jobs.commands.clean import clean
 from jobs.engines import start_engine
-from jobs.jobfile import load_job
-from jobs.recipe import BACKENDS, request_of
-from jobs.settings import JobSettings
+from jobs.recipes.recipe import BACKENDS, request_of
+from jobs.settings.job import JobSettings
+from jobs.settings.jobfile import load_job
 from pipelines.build import build
 from pipelines.request import prepare
 from schemas.canonical import sha256_hex

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.made_corpus import write_snapshot
-from jobs.jobfile import load_job
-from jobs.recipe import manifest_settings
+from jobs.recipes.recipe import manifest_settings
 from jobs.report.data import gather
-from jobs.settings import JobSettings
+from jobs.settings.job import JobSettings
+from jobs.settings.jobfile import load_job
 from pipelines.outcome import OUTCOME
 from schemas.canonical import canonical_json, pretty_json, sha256_hex
 from schemas.columns import failure, reason

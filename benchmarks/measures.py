@@ -19,9 +19,9 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from benchmarks.checks import JOB, RATE_HZ, Rows, _batch, _english, _node, _run
-from jobs.jobfile import load_overridden
-from jobs.recipe import BACKENDS, pipeline_of
-from jobs.settings import JobSettings
+from jobs.recipes.recipe import BACKENDS, pipeline_of
+from jobs.settings.job import JobSettings
+from jobs.settings.jobfile import load_overridden
 from transforms.audio import FULL_SCALE, decode_flac
 from transforms.kmeans import FitKmeans
 from transforms.listen import Listen

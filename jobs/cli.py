@@ -12,9 +12,10 @@ from types import FrameType
 
 from rich.console import Console
 
-from jobs.cli_corpus import add_corpus_commands
-from jobs.cli_options import EXAMPLES, job_options
-from jobs.cli_people import add_people_commands
+from jobs.commands.corpus import add_corpus_commands
+from jobs.commands.options import EXAMPLES, job_options
+from jobs.commands.people import add_people_commands
+from jobs.commands.units import add_units_command
 from jobs.storage import store_address
 from jobs.summary import (
     EXIT_FAILED_ROWS,
@@ -25,7 +26,6 @@ from jobs.summary import (
     json_line,
     print_summary,
 )
-from jobs.units_command import add_units_command
 from schemas.errors import SettingsError, SystemicError, VoxmillError
 from schemas.snapshot import current_version
 from schemas.store import explain_local, open_store
@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from jobs.build import build_job
+    from jobs.commands.build import build_job
     from jobs.expecting import why_not
 
     _check_numbers(options)
@@ -200,7 +200,7 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from jobs.plan import plan_text
+    from jobs.commands.plan import plan_text
 
     _check_numbers(options)
     text, figures = plan_text(
@@ -239,7 +239,7 @@ def _schedule(options: argparse.Namespace) -> int:
 
 def _expectations(options: argparse.Namespace) -> int:
     from jobs.expecting import suite_text
-    from jobs.jobfile import load_overridden
+    from jobs.settings.jobfile import load_overridden
 
     job = load_overridden(options.job, options.changes, source=options.input, output=options.output)
     sys.stdout.write(suite_text(job))
@@ -247,7 +247,7 @@ def _expectations(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from jobs.doctor import as_json, doctor
+    from jobs.doctor.doctor import as_json, doctor
 
     findings = doctor(options.job, options.changes, source=options.input, output=options.output)
     stream = sys.stderr if options.json else sys.stdout

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jobs.rates import is_embedded, rate_of
-from jobs.settings import BaseJob, JobSettings
+from jobs.settings.job import BaseJob, JobSettings
 from jobs.spending import cost, figures_of, price_of
 from pipelines.asking import asking_steps
 from pipelines.plan import FLAC_BYTES_PER_S, load_partition

@@ -15,7 +15,7 @@ from schemas.store import Store
 from transforms.gate import Gate
 
 if TYPE_CHECKING:
-    from jobs.settings import BaseJob
+    from jobs.settings.job import BaseJob
 
 HEAD = """\
 # What a snapshot of the job {name} must keep before latest.json names it. Edit freely, name the

@@ -1,6 +1,6 @@
 """From a job's section engine.ray to what the Ray engine takes."""
 
-from jobs.settings import BaseJob
+from jobs.settings.job import BaseJob
 from pipelines.engines.pieces import Pool
 from pipelines.engines.ray_cluster import RayOptions
 from schemas.errors import SettingsError

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.chat_recipe import chats_of, models_of
-from jobs.chat_settings import Price
-from jobs.settings import JobSettings
-from jobs.speech_settings import SpeechEndpointSettings
+from jobs.recipes.chat import chats_of, models_of
+from jobs.settings.chat import Price
+from jobs.settings.job import JobSettings
+from jobs.settings.speech import SpeechEndpointSettings
 from pipelines.build import Result
 from transforms.ask import Estimate
 

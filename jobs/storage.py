@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from jobs.settings import StoreSettings
+from jobs.settings.job import StoreSettings
 from schemas.address import check_endpoint, scheme_of
 from schemas.errors import SettingsError
 from schemas.store import StoreAddress, StoreOptions

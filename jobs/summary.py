@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jobs.settings import BaseJob, JobSettings
+from jobs.settings.job import BaseJob, JobSettings
 from jobs.spending import spending
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code

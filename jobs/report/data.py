@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.recipe import from_manifest
+from jobs.recipes.recipe import from_manifest
 from jobs.report.columns import READ, Flat
 from jobs.report.corpus import SHOWN_FAILED, Corpus, main_reason, step_order
 from jobs.report.counting import see

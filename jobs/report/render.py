@@ -10,7 +10,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from jobs.license import granted_of
+from jobs.cards.license import granted_of
 from jobs.report.codes import code_use
 from jobs.report.corpus import STEPS, Corpus
 from jobs.report.data import gather

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from jobs.license import Granted
+from jobs.cards.license import Granted
 from jobs.report.corpus import Corpus
 from jobs.report.expected import Expected
 from jobs.report.gate_use import GateUse

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from jobs.chat_settings import EndpointSettings
-from jobs.jobfile import validate
 from jobs.schedule.text import to_yaml
-from jobs.settings import BaseJob, JobSettings
+from jobs.settings.chat import EndpointSettings
+from jobs.settings.job import BaseJob, JobSettings
+from jobs.settings.jobfile import validate
 from schemas.address import OBJECT_SCHEMES, scheme_of
 from schemas.errors import SettingsError
 

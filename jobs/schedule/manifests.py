@@ -9,7 +9,7 @@ from typing import Final
 from jobs.schedule.pods import Object, small_pod
 from jobs.schedule.ray_job import ray_job
 from jobs.schedule.text import to_yaml
-from jobs.schedule_settings import ScheduleSettings
+from jobs.settings.schedule import ScheduleSettings
 from schemas.errors import SettingsError
 from transforms.step import Resources
 

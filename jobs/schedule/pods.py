@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, Final
 
-from jobs.schedule_settings import PodSettings, ScheduleSettings
+from jobs.settings.schedule import PodSettings, ScheduleSettings
 from transforms.step import Resources
 
 Object = dict[str, Any]

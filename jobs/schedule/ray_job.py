@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.schedule.bundle import JOB_FILE
 from jobs.schedule.pods import JOB_FOLDER, Object, quantities, ray_pod, sized, small_pod
-from jobs.schedule_settings import PodSettings, ScheduleSettings
+from jobs.settings.schedule import PodSettings, ScheduleSettings
 from transforms.step import Resources
 
 WAIT_S = 900  # for worker pods, whose image may have to be pulled

@@ -6,15 +6,15 @@ from typing import Any
 
 import yaml
 
-from jobs.jobfile import load_overridden
-from jobs.recipe import request_of
+from jobs.recipes.recipe import request_of
 from jobs.schedule.bundle import Bundle, bundle_of, check_places, endpoints_of
 from jobs.schedule.check import check_objects
 from jobs.schedule.manifests import RAY_JOB_FILE, manifests
 from jobs.schedule.pods import Object
 from jobs.schedule.text import to_yaml
-from jobs.schedule_settings import ScheduleSettings
-from jobs.settings import BaseJob
+from jobs.settings.job import BaseJob
+from jobs.settings.jobfile import load_overridden
+from jobs.settings.schedule import ScheduleSettings
 from schemas.errors import SettingsError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.build import build_job
+from jobs.commands.build import build_job
 from jobs.report.data import Corpus, gather
 from pipelines.build import Result
 from pipelines.outcome import Outcome, all_codes, read_outcomes

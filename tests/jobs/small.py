@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from jobs.cli import main
-from jobs.jobfile import load_job
-from jobs.recipe import BACKENDS, request_of
+from jobs.recipes.recipe import BACKENDS, request_of
+from jobs.settings.jobfile import load_job
 from pipelines.build import Result, build
 from pipelines.engines.engine import Engine
 from pipelines.engines.local import InlineEngine, LocalEngine

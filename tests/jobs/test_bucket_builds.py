@@ -397,7 +397,7 @@ def test_clean_leaves_a_running_build_alone(
 def test_clean_takes_nothing_from_a_build_that_is_being_planned(
     reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jobs import build as builds
+    from jobs.commands import build as builds
     from pipelines import publish
 
     output = tmp_path / "out"

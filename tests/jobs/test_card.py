@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from jobs.card import render_card, size_category
+from jobs.cards.card import render_card, size_category
 from jobs.report.corpus import Amount
 from schemas.store import FileStore
 from tests.jobs.conftest import IMAGE, TinyCorpus

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jobs.croissant import croissant
-from jobs.license import Granted, granted_of
+from jobs.cards.croissant import croissant
+from jobs.cards.license import Granted, granted_of
 from jobs.report.reading import index_rows
 from schemas.store import FileStore
 from tests.jobs.conftest import TinyCorpus

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from jobs.jobfile import load_job
-from jobs.settings import JobSettings
+from jobs.settings.job import JobSettings
+from jobs.settings.jobfile import load_job
 from pipelines.damage import all_damage
 from pipelines.expectations.great import run_suite
 from pipelines.expectations.judge import read_results

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from jobs.inspect import inspect
+from jobs.commands.inspect import inspect
 from jobs.report.reading import index_rows
 from jobs.saving import save_files
 from pipelines.plan import read_plan

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from jobs.card import render_card
-from jobs.card_command import said_licenses
-from jobs.card_license import license_words
-from jobs.license import Granted, Kind, Part, granted_of, outcome
-from jobs.license_table import TABLE, terms_of
+from jobs.cards.card import render_card
+from jobs.cards.license import Granted, Kind, Part, granted_of, outcome
+from jobs.cards.license_note import license_words
+from jobs.cards.license_table import TABLE, terms_of
+from jobs.commands.card import said_licenses
 from jobs.report.corpus import Amount
 from schemas.errors import SettingsError
 from tests.jobs.conftest import TinyCorpus

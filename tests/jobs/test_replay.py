@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs import replay as replay_module
-from jobs.recipe import pipeline_from
-from jobs.replay import replay_row
+from jobs.commands import replay as replay_module
+from jobs.commands.replay import replay_row
+from jobs.recipes.recipe import pipeline_from
 from jobs.report.reading import index_rows
 from pipelines.compare import difference
 from pipelines.graph import Pipeline

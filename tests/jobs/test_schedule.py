@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from jobs.jobfile import load_overridden, validate
 from jobs.schedule.bundle import Bundle, bundle_of
 from jobs.schedule.check import check_objects, check_ray_job, ray_schema
 from jobs.schedule.manifests import MAX_NAME, RAY_JOB_FILE, kube_name
 from jobs.schedule.ray_job import ray_job
 from jobs.schedule.text import to_yaml
 from jobs.schedule.write import Scheduled, check_keys, schedule
-from jobs.schedule_settings import MACROS, ScheduleSettings, check_cron
+from jobs.settings.jobfile import load_overridden, validate
+from jobs.settings.schedule import MACROS, ScheduleSettings, check_cron
 from schemas.errors import SchemaError, SettingsError, VoxmillError
 from tests.jobs.small import FAST_BANK, rows, voxmill, write_job
 from transforms.step import Resources

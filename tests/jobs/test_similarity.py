@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from jobs.similarity_recipe import PLACE_ENV
+from jobs.recipes.similarity import PLACE_ENV
 from tests.chat_server import Body, ChatServer, obedient, serving
 from tests.jobs.small import NOUNS, build_here, ended, files, manifest_of, row, voxmill
 from tests.jobs.test_chat_build import accepted, asked, chat_job, identity

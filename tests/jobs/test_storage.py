@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings import StoreSettings
+from jobs.settings.job import StoreSettings
 from jobs.storage import corpus_address, store_address
 from schemas.errors import SettingsError
 from schemas.store import StoreAddress

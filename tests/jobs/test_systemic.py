@@ -135,7 +135,7 @@ def test_a_stop_is_exit_code_3_and_no_traceback(
     def stop(*arguments: object, **named: object) -> None:
         raise SystemicError("synthesize: all rows failed")
 
-    monkeypatch.setattr("jobs.build.build", stop)
+    monkeypatch.setattr("jobs.commands.build.build", stop)
     done = voxmill("build", str(write_job(tmp_path)), "--output", str(tmp_path / "out"))
     assert done.code == cli.EXIT_FAILED_ROWS
     assert "all rows failed" in done.err

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from sklearn.cluster import MiniBatchKMeans
 
-from jobs.checksums import remembered_sha256
-from jobs.jobfile import load_job
-from jobs.unit_settings import Units
+from jobs.commands.checksums import remembered_sha256
+from jobs.settings.jobfile import load_job
+from jobs.settings.unit import Units
 from schemas.canonical import sha256_hex
 from schemas.shard import read_npy
 from schemas.snapshot import sealed, snapshot_path
@@ -309,7 +309,7 @@ def test_mfccs_settings_stand_in_a_manifest_as_they_ever_did() -> None:
 def test_a_checksum_is_remembered_until_the_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jobs import checksums
+    from jobs.commands import checksums
 
     large = tmp_path / "large"
     large.write_bytes(bytes(2 << 20))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobs.license import outcome
+from jobs.cards.license import outcome
 from jobs.report.corpus import Corpus
 from jobs.report.counting import see
 from jobs.report.expected import Expected, Result

@@ -20,6 +20,8 @@ of a frame and a centroid.
 """
 
 import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -87,9 +89,18 @@ class Assigner:
         import torch
 
         found = np.empty(len(frames_TD), np.int32)
-        for start in range(0, len(frames_TD), BLOCK):
+
+        def fill(start: int) -> None:
             block = torch.from_numpy(frames_TD[start : start + BLOCK]).to(self._device).float()
             found[start : start + BLOCK] = self._nearest(block).cpu().numpy()
+
+        starts = range(0, len(frames_TD), BLOCK)
+        threads = min(torch.get_num_threads(), len(starts))
+        if threads > 1 and self._device == "cpu":
+            _on_threads(threads, fill, starts)
+        else:
+            for start in starts:
+                fill(start)
         return found
 
     def _nearest(self, frames_TD: "Tensor") -> "Tensor":
@@ -209,6 +220,19 @@ class Assigner:
             room = torch.empty((BLOCK, width), dtype=kind, device=self._device)
             setattr(self._rooms, name, room)
         return room[:num]
+
+
+def _on_threads(count: int, work: Callable[[int], None], items: Iterable[int]) -> None:
+    """Work on every item, each on one thread: a block is too small for torch to share it out."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for _ in pool.map(work, items):
+                pass
+    finally:
+        torch.set_num_threads(threads)  # threads that torch starts from now on would have one
 
 
 @cache
