@@ -261,6 +261,12 @@ def test_a_place_without_a_corpus_is_named(tmp_path: Path, command: str) -> None
     assert_refused(done, str(tmp_path / "nowhere"), "no snapshot there", "voxmill build")
 
 
+def test_clean_names_a_place_without_a_corpus_and_makes_none(tmp_path: Path) -> None:
+    done = voxmill("clean", tmp_path / "nowhere")
+    assert_refused(done, str(tmp_path / "nowhere"), "no corpus there")
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.parametrize("version", ["9", "0", "-1"])
 def test_a_version_that_is_not_there_is_refused_with_those_that_are(
     built: tuple[Path, Done], version: str
