@@ -32,7 +32,7 @@ SAMPLED: Final = 24  # partitions that are read
 class Prices(BaseModel):
     """A price file. What it does not name is said to be unknown, never taken for nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     currency: str = "USD"
     gpu_hour: float | None = Field(default=None, ge=0)
     cpu_hour: float | None = Field(default=None, ge=0)
