@@ -162,3 +162,9 @@ def test_what_is_missing_is_named_with_its_cure(
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(BackendError, match="pip install coqui-tts"):
         coqui.check(VOICE)
+
+
+def test_a_model_that_changed_since_the_plan_is_not_opened(coqui: Coqui) -> None:
+    changed = replace(coqui, files=(("model_file.pth", "0" * 64),))
+    with pytest.raises(BackendError, match=r"model_file\.pth has the sha256 "), changed.open():
+        pass

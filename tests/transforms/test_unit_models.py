@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -457,3 +458,16 @@ def test_units_of_a_gpu_want_one_and_the_first_of_them_count(tmp_path: Path) -> 
         ]
     assert [item.gpus for item, _ in made] == [0.0, 0.0, 1.0, 1.0]
     assert [step.first_counts for _, step in made] == [False, False, True, True]
+
+
+def test_padded_batches_of_several_threads_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A law that every step must keep, and that the laws' own tests cannot see on a CPU."""
+    monkeypatch.setattr(hubert, "PADDED_SHARE", 9.0)
+    given = [waves(1000 * n, 1700 * n, 700 * n + 400) for n in range(1, 9)]
+    with replace(hubert_spec(), padded=True).open() as extract:
+        alone = [extract(batch) for batch in given]
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(extract, given * 5))
+    for found, wanted in zip(together, alone * 5, strict=True):
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)

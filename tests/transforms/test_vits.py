@@ -322,3 +322,12 @@ def test_a_model_of_phonemes_is_another_with_another_phonemizer(
     phonemizer_versions.cache_clear()
     assert found[0] != found[1]
     assert "1.52.0" in found[1].values()
+
+
+def test_a_model_that_changed_since_the_plan_is_not_opened(folder: Path, tmp_path: Path) -> None:
+    """Its voice would be another's under this one's digest."""
+    shutil.copytree(folder, tmp_path / "m")
+    backend = vits(tmp_path / "m")
+    save_vits(tmp_path / "m", seed=6)
+    with pytest.raises(BackendError, match=r"/m/\S+ has the sha256 "), backend.open():
+        pass

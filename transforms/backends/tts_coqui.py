@@ -20,7 +20,7 @@ import numpy as np
 from schemas.errors import BackendError, SynthesisError
 from transforms.backends.tts import Said, Say, Speaker, Speech, VoiceSpec, spoken
 from transforms.backends.tts_batches import run_batches
-from transforms.backends.tts_files import Files, files_identity, installed
+from transforms.backends.tts_files import Files, check_unchanged, files_identity, installed
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
 from transforms.backends.tts_torch import exact_torch, seeded
@@ -105,6 +105,7 @@ class Coqui:
         """Load the model. Raises BackendError."""
         from TTS.utils.synthesizer import Synthesizer
 
+        check_unchanged(self.folder, self.files, self.name)
         told = json.dumps(self._config())
         try:
             with tempfile.TemporaryDirectory(prefix="voxmill-coqui-") as place:

@@ -17,6 +17,7 @@ from transforms.backends.tts_batches import run_batches
 from transforms.backends.tts_files import (
     NOT_TOLD,
     Files,
+    check_unchanged,
     files_identity,
     installed,
     place_variable,
@@ -181,6 +182,7 @@ class Vits:
     def open(self) -> Iterator[Speaker]:
         """Load the weights. Raises BackendError for wrong or partial ones."""
         self.check_files()
+        check_unchanged(self.folder, self.files, self.name)
         yield VitsSpeaker(self)
 
 

@@ -16,12 +16,13 @@ Legend of shape suffixes: B utterances, N samples, C channels, T frames, D dimen
 """
 
 import math
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -39,9 +40,6 @@ from transforms.backends.units.weights import (
     weights_sha256,
 )
 from transforms.environment import versions
-
-if TYPE_CHECKING:
-    pass
 
 ARCHITECTURES: Final = {
     "hubert": "HubertModel",
@@ -264,6 +262,7 @@ class _Runner:
         self._spec, self._model = spec, model
         self._first = model.feature_extractor.conv_layers[0]
         self._masked = spec.padded
+        self._lock = threading.Lock()  # the masked norm is told the lengths of one batch
         if self._masked and model.config.feat_extract_norm == "group":
             self._first.layer_norm = _masked_norm(self._first.layer_norm)
 
@@ -275,7 +274,8 @@ class _Runner:
         found = [nothing] * len(pieces)
         for group in self._groups([len(pieces[n]) for n in long]):
             places = [long[n] for n in group]
-            parts = self._run([pieces[n] for n in places])
+            with self._lock if self._masked else nullcontext():
+                parts = self._run([pieces[n] for n in places])
             for place, part in zip(places, parts, strict=True):
                 found[place] = part
         rest = iter(found)
