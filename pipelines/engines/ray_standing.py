@@ -43,7 +43,7 @@ class StandingPool:
             while len(self._starting) + len(self._idle) + len(self._busy) < wanted:
                 actor = self._start(piece, post)
                 self._starting[actor.ready.remote()] = actor
-            while waiting and self._idle:
+            while waiting and self._idle and len(self._busy) < size:
                 actor, row = self._idle.pop(), waiting.popleft()
                 self._busy[actor.do.remote([row], piece, post)] = (actor, row)
             refs = [*self._busy, *self._starting]
