@@ -160,6 +160,14 @@ def test_a_wrong_option_is_refused_before_anything_is_written(
     assert not output.exists()
 
 
+def test_an_empty_section_takes_what_the_command_line_says(job: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "job.yaml"
+    text = job.read_text(encoding="utf-8").replace("rows.jsonl", str(job.parent / "rows.jsonl"))
+    empty.write_text(f"{text}output:\n", encoding="utf-8")
+    done = voxmill("plan", empty, "--output", tmp_path / "out")
+    assert done.code == 0, done.err
+
+
 def test_no_output_is_refused(job: Path) -> None:
     assert_refused(voxmill("build", job), "no output", "--output", "output.uri")
 
