@@ -1,6 +1,7 @@
 """The command line: voxmill build, plan, doctor, verify, clean, inspect, export, units, ..."""
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -38,6 +39,9 @@ DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message on stderr and an exit code."""
     logging.basicConfig(format="voxmill: %(levelname)s: %(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show every letter
+            stream.reconfigure(errors="backslashreplace")
     words, beam = _parted(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(words, argparse.Namespace(beam=beam))
     command: Callable[[argparse.Namespace], int] = options.command

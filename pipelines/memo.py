@@ -168,8 +168,10 @@ class Memo:
         if self.store.put_new(path, bytes(pack_bytes(table))):
             return table
         try:
-            return unpack(self.store.get(path), f"{self.store.uri}/{path}")
+            standing = unpack(self.store.get(path), f"{self.store.uri}/{path}")
+            if standing.column("key").equals(table.column("key")):
+                return standing
         except DamageError as error:
             logger.warning("%s; it is written again", error)
-            self.store.put(path, pack_bytes(table))
-            return table
+        self.store.put(path, pack_bytes(table))  # damaged, or a stop took its failures
+        return table

@@ -146,9 +146,11 @@ def _apply(document: dict[str, Any], change: str) -> None:
     *parents, last = key.split(".")
     place: Any = document
     for name in parents:
-        place = place.setdefault(name, {}) if isinstance(place, dict) else None
-        if place is None:
+        if not isinstance(place, dict):
             raise SettingsError(f"--set {change}: '{name}' holds a value and not keys")
+        if place.get(name) is None:  # not there, or a section without a line in it
+            place[name] = {}
+        place = place[name]
     if not isinstance(place, dict):
         raise SettingsError(f"--set {change}: '{'.'.join(parents)}' holds a value and not keys")
     try:

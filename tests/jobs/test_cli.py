@@ -1,8 +1,11 @@
 """The command as a hurried person meets it: help, mistakes, exit codes, --json, Ctrl-C."""
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -157,6 +160,14 @@ def test_a_wrong_option_is_refused_before_anything_is_written(
     assert not output.exists()
 
 
+def test_an_empty_section_takes_what_the_command_line_says(job: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "job.yaml"
+    text = job.read_text(encoding="utf-8").replace("rows.jsonl", str(job.parent / "rows.jsonl"))
+    empty.write_text(f"{text}output:\n", encoding="utf-8")
+    done = voxmill("plan", empty, "--output", tmp_path / "out")
+    assert done.code == 0, done.err
+
+
 def test_no_output_is_refused(job: Path) -> None:
     assert_refused(voxmill("build", job), "no output", "--output", "output.uri")
 
@@ -244,6 +255,14 @@ def test_verify_gives_json_too(built: tuple[Path, Done]) -> None:
     done = voxmill("verify", built[0], "--json")
     assert done.code == 0
     assert done.last_json == {"damaged": [], "identity": built[1].last_json["identity"]}
+
+
+def test_a_terminal_that_cannot_show_a_letter_is_shown_its_code() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", "import sys; from jobs import cli; cli._doctor = lambda o: "]
+    command[-1] += "print(o.job) or 0; sys.exit(cli.main(['doctor', sys.argv[1]]))"
+    done = subprocess.run([*command, "语"], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, rb"\u8bed"), done.stderr
 
 
 def test_plan_gives_json_and_writes_nothing(job: Path, tmp_path: Path) -> None:
