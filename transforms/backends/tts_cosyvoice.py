@@ -12,7 +12,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,11 +22,27 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.errors import BackendError, SynthesisError
-from transforms.backends.tts import MANNERS, Said, Say, Speaker, Speech, VoiceSpec, spoken
+from transforms.backends.tts import (
+    MANNERS,
+    Said,
+    Say,
+    Speaker,
+    Speech,
+    TokenSet,
+    VoiceSpec,
+    spoken,
+)
 from transforms.backends.tts_batches import run_batches
+from transforms.backends.tts_cosyvoice_tokens import (
+    CURE,
+    check_code,
+    heard_tokens,
+    read_token_set,
+)
 from transforms.backends.tts_files import Files, files_identity, installed
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
+from transforms.backends.tts_tokens import with_tokens
 from transforms.backends.tts_torch import exact_torch, seeded
 
 MODULE: Final = "cosyvoice.cli.cosyvoice"
@@ -108,6 +124,14 @@ class Cosyvoice:
                 f"{self.name}: no voice {voice.name!r} in {self.folder}; it has "
                 f"{', '.join(known[:20]) or 'none: take CosyVoice-300M-SFT'}"
             )
+
+    def token_set(self) -> TokenSet:
+        """The tokens of the model in ``folder``. Raises BackendError."""
+        self.check_files()
+        check_code(self.name, Path(self.checkout))
+        tokenizer = f"speech_tokenizer_v{self.version}.onnx"
+        place = Path(self.folder)
+        return read_token_set(self.name, place, YAMLS[self.version], tokenizer, self.files)
 
     def check_files(self) -> None:
         """Raise BackendError for a checkout or a model that is not there, or is partial."""
@@ -218,6 +242,7 @@ class CosyvoiceSpeaker:
 
     def __init__(self, settings: Cosyvoice, model: Any) -> None:  # noqa: ANN401 - not typed
         self._settings, self._model = settings, model
+        self._tokens: TokenSet | None = None  # read when they are first asked for
 
     def speak(self, text: str, voice: VoiceSpec) -> Speech:
         """Say ``text``. Raises SynthesisError."""
@@ -241,14 +266,38 @@ class CosyvoiceSpeaker:
 
     def _said(self, item: Say) -> Said:
         settings, who = self._settings, f"{self._settings.name}: voice {item.voice.name!r}"
-        with seeded(item.voice.seed):
+        tokens: list[npt.NDArray[np.int64]] = []
+        with ExitStack() as stack:
+            stack.enter_context(seeded(item.voice.seed))
+            if item.tokens:
+                tokens = stack.enter_context(heard_tokens(settings.name, self._model))
             parts = [_samples(part["tts_speech"]) for part in self._parts(item)]
         try:
             samples = np.concatenate(parts, axis=-1) if parts else np.zeros(0, np.float32)
             rate = int(self._model.sample_rate)
-            return Said(as_speech(samples, rate, who, item.text, item.voice, settings.limits))
+            speech = as_speech(samples, rate, who, item.text, item.voice, settings.limits)
+            if item.tokens:
+                speech = self._with_tokens(speech, tokens, len(parts), item.voice)
+            return Said(speech)
         except SynthesisError as error:
             return Said(None, error)
+
+    def _with_tokens(
+        self, speech: Speech, tokens: list[npt.NDArray[np.int64]], pieces: int, voice: VoiceSpec
+    ) -> Speech:
+        """The speech with its tokens. Raises BackendError where they were not all heard."""
+        who = f"{self._settings.name}: voice {voice.name!r}"
+        if voice.rate != 1.0:
+            raise BackendError(
+                f"{who}: at the rate {voice.rate:g} CosyVoice stretches what its tokens gave, so "
+                "they are not those of the sound; give the voice the rate 1"
+            )
+        if len(tokens) != pieces:
+            raise BackendError(
+                f"{who}: {pieces} pieces of sound came from {len(tokens)} lots of tokens; {CURE}"
+            )
+        self._tokens = self._tokens or self._settings.token_set()
+        return with_tokens(speech, tokens, self._tokens, who)
 
     def _parts(self, item: Say) -> Iterable[Mapping[str, Any]]:
         """Upstream's generator for a voice. Our text is normalized, so its front end is off."""
