@@ -6,13 +6,18 @@ spectrum down to whole frames, version 3 drops what is over five silent tokens i
 become sound, and ``speed`` stretches after the tokens.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tests.sound import sine, wav
 from transforms.backends.tts import Reference
+from transforms.backends.tts_cosyvoice import Cosyvoice
 
 FACADE = """
 import logging, os
@@ -201,3 +206,30 @@ def tones(samples: npt.NDArray[np.int16], rate_hz: int, frame_rate_hz: float) ->
     waves = np.exp(-2j * np.pi * np.outer(400.0 + 100.0 * np.arange(16), times))
     found: list[int] = np.abs(frames @ waves.T).argmax(axis=1).tolist()
     return found
+
+
+def cosyvoice(
+    tmp_path: Path, version: int = 1, clip: str = "prompt_wav", **changes: Any
+) -> Cosyvoice:
+    """A backend of a new checkout and a model."""
+    code, weights = checkout(tmp_path / "code", clip), model(tmp_path / "model", version)
+    return Cosyvoice(checkout=str(code), folder=str(weights), device="cpu", **changes)
+
+
+def calls() -> list[dict[str, Any]]:
+    """How the imported checkout was called, in order."""
+    found: list[dict[str, Any]] = sys.modules["cosyvoice.cli.cosyvoice"].CALLS  # type: ignore[attr-defined]
+    return found
+
+
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """No checkout that is imported here stays imported."""
+    path = list(sys.path)
+    try:
+        yield
+    finally:
+        for name in list(sys.modules):
+            if name.split(".")[0] == "cosyvoice":
+                del sys.modules[name]
+        sys.path[:] = path

@@ -18,7 +18,7 @@ from jobs.settings.speech import (
     VitsSettings,
 )
 from schemas.errors import SettingsError
-from transforms.backends import tts_cosyvoice, tts_vits
+from transforms.backends import tts_cosyvoice_files, tts_vits
 from transforms.backends.chat.protocol import Sampling
 from transforms.backends.tts import SpeechBackend
 from transforms.backends.tts_coqui import Coqui
@@ -108,7 +108,7 @@ def checkout_files(checkout: Path) -> Files:
 
     listed = sorted(
         (path.relative_to(checkout).as_posix(), file_sha256(path))
-        for below in ("cosyvoice", tts_cosyvoice.MATCHA)
+        for below in ("cosyvoice", tts_cosyvoice_files.MATCHA)
         for path in (checkout / below).rglob("*.py")
     )
     return (("checkout", digest(listed)),)

@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from jobs.recipes.recipe import pipeline_from
 from pipelines.unit_nodes import unit_step
 from schemas.shard import read_npy
 from schemas.snapshot import sealed, snapshot_path
-from tests.cosyvoice_checkout import checkout, model, reference, tones
+from tests.cosyvoice_checkout import checkout, forgotten, model, reference, tones
 from tests.jobs.small import Done, manifest_of, rows, voxmill, write_rows
 from tests.jobs.test_units import members, retokenized
 from transforms.audio import decode_flac
@@ -39,19 +37,6 @@ def _clean_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with forgotten():
         yield
-
-
-@contextmanager
-def forgotten() -> Iterator[None]:
-    """No checkout of CosyVoice stays imported."""
-    path = list(sys.path)
-    try:
-        yield
-    finally:
-        for name in list(sys.modules):
-            if name.split(".")[0] == "cosyvoice":
-                del sys.modules[name]
-        sys.path[:] = path
 
 
 def job_in(
