@@ -113,6 +113,13 @@ def test_the_manifest_and_the_card_say_whose_tokens_they_are(place: Path) -> Non
     assert str(place) not in json.dumps(manifest)
 
 
+@pytest.mark.slow
+def test_workers_make_the_same_corpus(place: Path, tmp_path: Path) -> None:
+    done = built(job_in(place), tmp_path / "two", "--workers", "2")
+    assert done.code == 0, done.err
+    assert done.last_json["identity"] == manifest_of(place / "corpus")["identity"]
+
+
 def test_verify_passes_and_catches_what_breaks_the_contract(place: Path, tmp_path: Path) -> None:
     assert voxmill("verify", place / "corpus").code == 0
     corpus = tmp_path / "corpus"
