@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from schemas.columns import error_field, failure, field
 from schemas.errors import RowError
-from schemas.utterance import SPEECH
 from transforms.ask import CALLS_SUFFIX
 from transforms.asks import AskFn, Asks
 from transforms.backends.chat.desk import Desk
@@ -29,6 +28,16 @@ SPEECH_CALL: Final = pa.struct(
         field("completion_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
     ]
 )
+ASKED: Final = pa.schema(
+    [
+        field(
+            "synthesize" + CALLS_SUFFIX,
+            pa.list_(pa.field("item", SPEECH_CALL, nullable=False)),
+            "what was asked for the row, in order",
+        ),
+        error_field("synthesize"),
+    ]
+)
 NOTHING: Final[dict[str, Any]] = {
     "flac": b"",
     "flac_sha256": "",
@@ -38,6 +47,7 @@ NOTHING: Final[dict[str, Any]] = {
     "attempts": [],
     "words": [],
     "augmentation": "",
+    "own_codes": None,
 }
 
 
@@ -45,18 +55,12 @@ NOTHING: Final[dict[str, Any]] = {
 class AskSynthesize(Asks, Synthesize):
     """As Synthesize. It writes its own error column: what was paid for a failed row is kept too."""
 
-    writes: ClassVar[pa.Schema] = pa.schema(
-        [
-            *SPEECH,
-            field(
-                "synthesize" + CALLS_SUFFIX,
-                pa.list_(pa.field("item", SPEECH_CALL, nullable=False)),
-                "what was asked for the row, in order",
-            ),
-            error_field("synthesize"),
-        ]
-    )
     resources: Resources = Resources(batch_rows=ALL_ROWS)
+
+    @property
+    def writes(self) -> pa.Schema:
+        """Of a pipeline that keeps no tokens, none."""
+        return pa.schema([*super().writes, *ASKED])
 
     @contextmanager
     def open_asking(self, office: Office) -> Iterator[AskFn]:

@@ -7,9 +7,10 @@ from jobs.expecting import expectations_of
 from jobs.recipes.chat import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.recipes.heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.recipes.listen import check_listeners, with_listening, without_listeners
+from jobs.recipes.own import units_of
 from jobs.recipes.similarity import try_similarity, with_similarity, without_place
 from jobs.recipes.speech import speech_backends, with_clip, with_speech, without_places
-from jobs.recipes.unit import told_units, without_unit_places
+from jobs.recipes.unit import without_unit_places
 from jobs.settings.check import augment_of, checks_of, finish_of
 from jobs.settings.heard import CheckJob, RetokenizeJob
 from jobs.settings.job import BaseJob, JobSettings
@@ -164,7 +165,8 @@ def request_of(
     told = with_speech(with_similarity(with_prompts(job, folder), folder), folder)
     told = told.model_copy(update={"checks": with_listening(told.checks, folder)})
     try_similarity(told)
-    units = told_units(job.units, folder, job.seed, absent)
+    spoken_by = (*backends, *speech_backends(told, keys or {}))
+    units = units_of(job, bank, spoken_by, folder, absent)
     told = told.model_copy(update={"units": units.settings})
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
@@ -222,7 +224,8 @@ def pipeline_from(settings: dict[str, Any]) -> Pipeline:
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_pipeline(job, settings)
     assert isinstance(job, JobSettings)
-    units = told_units(job.units, Path(), job.seed).plan
+    speaking = (*BACKENDS, *speech_backends(job, {}))
+    units = units_of(job, bank, speaking, Path(), kept=True).plan
     given = job.backends or job.checks.asr or job.checks.second or job.checks.mos
     check = not given  # what is stored may stand for them
     return pipeline_of(job, bank, units=units, check=check)

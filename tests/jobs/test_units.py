@@ -222,7 +222,7 @@ def _km(folder: Path, clusters: int, dims: int) -> str:
         ({"dtype": "float16"}, "a cpu takes float32"),
         ({"units_per_s": [40, 20]}, "wanted [least, most]"),
         ({"laier": 3}, "did you mean 'layer'?"),
-        ({"backend": "own", "layer": None, "model": None, "clusters": None}, "frame_rate_hz"),
+        ({"backend": "own", "layer": None, "model": None, "clusters": None}, "gives no tokens"),
     ],
 )
 def test_units_that_cannot_be_are_refused_before_the_build(
@@ -267,7 +267,8 @@ def test_the_tts_models_own_tokens_want_a_voice_that_gives_them(place: Path) -> 
     own = {"backend": "own", "name": "own25", "codebook_size": 6561, "frame_rate_hz": 25}
     done = voxmill("build", job_in(place, own), "--output", place / "own")
     assert done.code == 2
-    assert "no speech backend here gives its own tokens" in done.err
+    assert "en-assistant (flite), zh-all (espeak): the backend gives no tokens" in done.err
+    assert "or extract units from the audio with units.backend hubert, codec or s3" in done.err
 
 
 def test_import_kmeans_gives_what_a_job_takes(tmp_path: Path) -> None:

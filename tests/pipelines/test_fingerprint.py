@@ -60,6 +60,7 @@ CHANGED: dict[str, dict[str, list[Any]]] = {
         "retry_below": [0.1],
         "aligner": [PocketsphinxAligner()],
         "finish": [Finish(pad_s=0.1, detector=Silero()), Finish(loudness_lufs=-23.0)],
+        "own_voices": [("en-answers",), ("zh-all",), ("en-answers", "zh-all")],
     },
     "listen": {
         "aligner": [PocketsphinxAligner()],
