@@ -23,7 +23,7 @@ from transforms.voices import disjointness
 TASKS: Final = ["text-to-speech", "automatic-speech-recognition", "audio-to-audio"]
 TAGS: Final = ["speech", "speech-instructions", "synthetic", "discrete-units", "voxmill"]
 SIZES: Final = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"))
-LARGER: Final = ((1e7, "1M<n<10M"), (1e8, "10M<n<100M"), (1e9, "100M<n<1B"))
+LARGER: Final = ((1e7, "1M<n<10M"), (1e8, "10M<n<100M"), (1e9, "100M<n<1B"), (1e10, "1B<n<10B"))
 EXCERPT_CHARS: Final = 160
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from jobs.report.data import gather
 from jobs.report.drift import Drift, Mixture, Shift, drift_of
-from jobs.report.words import fact
+from jobs.report.words import fact, number
 from jobs.snapshots import Opened
 
 SHOWN: Final = 40
@@ -75,8 +75,8 @@ def _shifts(title: str, shifts: Sequence[Shift]) -> Table:
             distance.level,
             escape(item.name),
             escape(fact(item.on)),
-            f"{item.before:.4g}",
-            f"{item.now:.4g}",
+            number(item.before),
+            number(item.now),
             "-" if math.isnan(item.moved) else f"{item.moved:+.2f}",
             f"{distance.psi:.3f}",
             f"{distance.ks:.3f}",

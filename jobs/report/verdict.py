@@ -100,8 +100,10 @@ def _rows(manifest: Manifest, corpus: Corpus) -> Iterator[Finding]:
         if accepted / rows < FEW_ACCEPTED:
             yield Finding("look", f"Only {accepted / rows:.1%} of the rows were accepted.", "rows")
     if failed and within_limits(counts, limits):
-        several = "rows have" if failed > 1 else "row has"
-        yield Finding("look", f"{failed:,} {several} no verdict: an error ended it.", "rows")
+        several, ended = (
+            ("rows have", "errors ended them") if failed > 1 else ("row has", "an error ended it")
+        )
+        yield Finding("look", f"{failed:,} {several} no verdict: {ended}.", "rows")
 
 
 def _expectations(manifest: Manifest, expected: Expected | None) -> Iterator[Finding]:
@@ -138,7 +140,8 @@ def _gates(corpus: Corpus) -> Iterator[Finding]:
             "measures",
         )
     if corpus.unchecked:
-        yield Finding("look", f"{corpus.unchecked:,} rows were judged by no gate.", "measures")
+        rows = "row was" if corpus.unchecked == 1 else "rows were"
+        yield Finding("look", f"{corpus.unchecked:,} {rows} judged by no gate.", "measures")
     else:
         yield Finding(
             "fine",
@@ -161,7 +164,10 @@ def _measured(corpus: Corpus, use: GateUse) -> str:
     slots = corpus.statuses.get(use.gate.measure, {}).items()
     found = [counter for slot, counter in slots if use.covers(*slot)]
     taken = sum(counter[TAKEN] for counter in found)
-    return f"taken of {taken:,} of {sum(counter.total() for counter in found):,} utterances"
+    total = sum(counter.total() for counter in found)
+    if taken == total:
+        return "whose voices said too little to tell what is usual"
+    return f"taken of {taken:,} of {total:,} utterances"
 
 
 def _splits(corpus: Corpus) -> Iterator[Finding]:
@@ -186,7 +192,8 @@ def _voices(corpus: Corpus, voices: Sequence[VoiceTable]) -> Iterator[Finding]:
     if odd and corpus.bank.voices:
         yield Finding(
             "look",
-            f"{odd} voice shares are not what the bank's weights ask for, by more than chance.",
+            f"{odd} voice {'share is' if odd == 1 else 'shares are'} not what the bank's weights "
+            "ask for, by more than chance.",
             "voices",
         )
 
