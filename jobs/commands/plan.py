@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from jobs.commands.plan_voices import expected_voices
 from jobs.estimate import Guess, estimate, lines
 from jobs.recipes.recipe import request_of
 from jobs.recipes.speech import absent_models
@@ -12,6 +13,7 @@ from jobs.settings.jobfile import load_overridden
 from jobs.spending import estimate_figures, estimate_lines
 from pipelines.preview import Preview, preview
 from pipelines.request import state_of
+from transforms.cast import Cast
 from transforms.step import Fit, Step
 
 
@@ -45,6 +47,9 @@ def plan_text(
         "shard_mb_guess": round(seen.shard_bytes / 1e6, 1),
     }
     asks: list[str] = []
+    casts = [node for node in request.pipeline.nodes if isinstance(node, Cast)]
+    voices = [place for cast in casts for place in expected_voices(cast.bank)]
+    figures["voice_shares"] = [place.value for place in voices]
     if isinstance(job, JobSettings):
         figures["asks_guess"] = estimate_figures(job, seen.asks)
         asks = estimate_lines(job, seen.asks)
@@ -56,7 +61,8 @@ def plan_text(
             )
     notes = [f"note: {told}" for told in dict.fromkeys(absent)]
     figures["estimate"] = guessed[0].value()
-    return "\n".join([*_graph(seen), *_reuse(seen), *asks, *lines(guessed[0]), *notes, ""]), figures
+    told = [*_graph(seen), *_reuse(seen), *(place.line for place in voices), *asks]
+    return "\n".join([*told, *lines(guessed[0]), *notes, ""]), figures
 
 
 def _graph(seen: Preview) -> list[str]:

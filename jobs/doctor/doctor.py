@@ -35,7 +35,8 @@ from pipelines.probe import check_conditional_puts
 from schemas.errors import VoxmillError
 from schemas.store import open_store
 from transforms.ask import AskingStep
-from transforms.voices import VoiceBank, load_bank
+from transforms.voice_file import load_bank
+from transforms.voices import VoiceBank
 
 State = Literal["ok", "warning", "failed"]
 

@@ -8,7 +8,8 @@ from typing import cast
 from jobs.report.corpus import Code, Corpus, step_order
 from jobs.report.gate_use import GateUse
 from schemas.snapshot import Manifest
-from transforms.voices import ROLES, SPLITS, Role, Split, Voice, candidates
+from transforms.quotas import Quota, deviations
+from transforms.voices import ROLES, SPLITS, Role, Split, Voice, lineup
 
 KEY_MEASURES = ("chars_per_s", "loudness_lufs", "duration_ratio", "asr_wer")
 MAX_VOICES = 60  # rows shown per language, split and role
@@ -57,10 +58,28 @@ class VoiceRow:
     @property
     def odd(self) -> bool:
         """Whether chance alone would hardly have done it."""
-        if self.asked is None:
-            return True
-        deviation = math.sqrt(self.asked * (1 - self.asked) / max(self.num, 1))
-        return abs(self.share - self.asked) > SURPRISE * deviation + 1e-12
+        return self.asked is None or deviations(self.share, self.asked, self.num) > SURPRISE
+
+
+@dataclass(frozen=True)
+class QuotaRow:
+    """What a quota asks for one value of its attribute in one place, and what came of it."""
+
+    by: str
+    value: str
+    asked: float
+    share: float
+    num: int  # samples of the place that a voice of the bank speaks in
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of a fair draw's share: sqrt(p (1 - p) / n)."""
+        return math.sqrt(self.asked * (1 - self.asked) / max(self.num, 1))
+
+    @property
+    def odd(self) -> bool:
+        """Whether chance alone would hardly have done it."""
+        return deviations(self.share, self.asked, self.num) > SURPRISE
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,7 @@ class VoiceTable:
     samples: int
     rows: Sequence[VoiceRow]
     hidden: int
+    quotas: Sequence[QuotaRow] = ()
 
 
 def stages(manifest: Manifest, corpus: Corpus) -> list[Stage]:
@@ -109,7 +129,15 @@ def voice_tables(corpus: Corpus) -> list[VoiceTable]:
         shown = sorted(rows, key=lambda row: -abs(row.drift or 0.0))[:MAX_VOICES]
         shown.sort(key=lambda row: row.voice)
         found.append(
-            VoiceTable(lang, split, role, rows[0].num, shown, hidden=len(rows) - len(shown))
+            VoiceTable(
+                lang,
+                split,
+                role,
+                rows[0].num,
+                shown,
+                hidden=len(rows) - len(shown),
+                quotas=list(_quota_rows(corpus, lang, split, role)),
+            )
         )
     return found
 
@@ -137,9 +165,9 @@ def _voice_rows(corpus: Corpus, lang: str, split: str, role: str) -> Iterator[Vo
         if (in_split, in_lang, in_role) == (split, lang, role)
     }
     num = sum(amount.samples for amount in amounts.values())
-    able = candidates(corpus.bank, cast("Role", role), lang, cast("Split", split))
-    known: dict[tuple[str, str], Voice] = {(v.id, v.speaker_id): v for v in able}
-    total = math.fsum(voice.weight for voice in able)
+    able = lineup(corpus.bank, cast("Role", role), lang, cast("Split", split))
+    known: dict[tuple[str, str], Voice] = {(v.id, v.speaker_id): v for v in able.voices}
+    asked = {voice.id: share for voice, share in zip(able.voices, able.shares, strict=True)}
     for key in sorted({*amounts, *known}):
         amount, voice = amounts.get(key), known.get(key)
         yield VoiceRow(
@@ -149,10 +177,26 @@ def _voice_rows(corpus: Corpus, lang: str, split: str, role: str) -> Iterator[Vo
             utterances=amount.utterances if amount else 0,
             hours=amount.seconds / 3600 if amount else 0.0,
             share=amount.samples / num if amount else 0.0,
-            asked=voice.weight / total if voice else None,
+            asked=asked[voice.id] if voice else None,
             num=num,
             medians=[_median(corpus, name, key[0]) for name in key_measures(corpus)],
         )
+
+
+def _quota_rows(corpus: Corpus, lang: str, split: str, role: str) -> Iterator[QuotaRow]:
+    """Of every quota that covers the place. Audio of the source counts in none."""
+    known = {voice.id: voice for voice in corpus.bank.voices}
+    samples = {
+        key[3]: amount.samples
+        for key, amount in corpus.voices.items()
+        if key[:3] == (split, lang, role) and key[3] in known
+    }
+    num = sum(samples.values())
+    covering: list[Quota] = [q for q in corpus.bank.quotas if q.covers(role, lang, split)]
+    for quota in covering if num else ():
+        for value, asked in quota.shares:
+            found = sum(n for v, n in samples.items() if getattr(known[v], quota.by) == value)
+            yield QuotaRow(quota.by, value, asked, found / num, num)
 
 
 def _median(corpus: Corpus, measure: str, voice: str) -> float | None:
