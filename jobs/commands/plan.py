@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.commands.plan_voices import expected_voices
-from jobs.estimate import Guess, estimate, lines
+from jobs.estimate import estimate
+from jobs.guess import Guess, lines
+from jobs.prices import with_prices
 from jobs.recipes.recipe import request_of
 from jobs.recipes.speech import absent_models
 from jobs.settings.job import JobSettings
@@ -22,6 +24,7 @@ def plan_text(
 ) -> tuple[str, dict[str, Any]]:
     """The plan for people, and its figures for programs. Nothing is written anywhere."""
     job = load_overridden(path, changes, source=source, output=output)
+    job = with_prices(job, path.parent)
     absent: list[str] = []
     request = request_of(job, path.parent, limit=limit, check=False, absent=absent)
     guessed: list[Guess] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.estimate import read_prices
+from jobs.prices import read_prices
 from jobs.rates import EMBEDDED, MIN_ROWS, is_embedded, rate_of
 from schemas.errors import SettingsError
 from tests.builders import BANK, pipeline, voice
