@@ -34,7 +34,7 @@ class Prices(BaseModel):
     ``models`` are by the name that the server knows: ``model`` of the job's sections.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     currency: str = "USD"
     gpu_hour: float | None = Field(default=None, ge=0)
     cpu_hour: float | None = Field(default=None, ge=0)

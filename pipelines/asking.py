@@ -165,8 +165,5 @@ def _summed(parts: Iterable[dict[str, StepStats]]) -> dict[str, StepStats]:
     total: dict[str, StepStats] = {}
     for part in parts:
         for name, item in part.items():
-            into = total.setdefault(name, StepStats())
-            into.rows += item.rows
-            into.computed += item.computed
-            into.busy_s += item.busy_s
+            total.setdefault(name, StepStats()).add(item)
     return total

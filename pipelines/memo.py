@@ -133,8 +133,9 @@ class Memo:
         self.store.put(f"{folder}/{name}.pack", pack_bytes(table))
 
     def forget_failures(self, step: str, fingerprint: str) -> int:
-        """Drop the retryable failures of a step, so that these rows are tried again; how many.
+        """Drop the failures of a step, so that these rows are tried again; how many.
 
+        Those that are not retryable too: where most rows fail, the set-up is to blame and not they.
         Not while workers write. What succeeded stays.
         """
         forgotten = 0
@@ -144,7 +145,7 @@ class Memo:
             except DamageError:
                 continue  # the next lookup removes it, and says so
             errors = table.column(f"{step}_error").to_pylist()
-            kept = [not (error and error["retryable"]) for error in errors]
+            kept = [error is None for error in errors]
             if all(kept):
                 continue
             forgotten += kept.count(False)

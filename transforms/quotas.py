@@ -60,18 +60,6 @@ def quota_from(facts: Mapping[str, Any]) -> Quota:
     )
 
 
-def deviations(share: float, asked: float, num: int) -> float:
-    """How many standard deviations of a fair draw a share of ``num`` samples is off.
-
-    That of a binomial share is sqrt(p (1 - p) / n); infinite where a draw cannot differ and does.
-    """
-    off = abs(share - asked)
-    if off <= TOLERANCE or num == 0:
-        return 0.0
-    deviation = math.sqrt(asked * (1 - asked) / num)
-    return off / deviation if deviation > 0 else math.inf
-
-
 def excess(share: float, asked: float, num: int) -> float:
     """How far a share of ``num`` samples is off beyond what chance does (CHANCE deviations)."""
     return max(0.0, abs(share - asked) - CHANCE * math.sqrt(asked * (1 - asked) / max(num, 1)))

@@ -66,7 +66,7 @@ def _sizes(drift: Drift, console: Console) -> None:
 def _shifts(title: str, shifts: Sequence[Shift]) -> Table:
     table = Table(title=title, title_justify="left")
     for name in ("drift", "measure", "of"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # a name is told whole, however narrow it gets
     for name in ("before", "now", "moved", "PSI", "KS"):
         table.add_column(name, justify="right")
     for item in shifts[:SHOWN]:
@@ -77,7 +77,7 @@ def _shifts(title: str, shifts: Sequence[Shift]) -> Table:
             escape(fact(item.on)),
             f"{item.before:.4g}",
             f"{item.now:.4g}",
-            f"{item.moved:+.2f}",
+            "-" if math.isnan(item.moved) else f"{item.moved:+.2f}",
             f"{distance.psi:.3f}",
             f"{distance.ks:.3f}",
         )
@@ -89,7 +89,7 @@ def _shifts(title: str, shifts: Sequence[Shift]) -> Table:
 def _mixture(mixture: Mixture) -> Table:
     title = f"{mixture.name}: {mixture.distance.level}, PSI {mixture.distance.psi:.3f}"
     table = Table(title=escape(title), title_justify="left")
-    table.add_column("what")
+    table.add_column("what", overflow="fold")
     for name in ("before", "now", "points"):
         table.add_column(name, justify="right")
     for what, before, now in mixture.rows[:SHOWN]:

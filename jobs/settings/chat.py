@@ -1,5 +1,6 @@
 """The sections of a job about language models: which, from where, and what they are told."""
 
+import json
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class EndpointSettings(_Model):
@@ -71,6 +72,15 @@ class ModelSettings(_Model):
     endpoint: EndpointSettings | None = None
     vllm: VllmSettings = VllmSettings()
     price: Price | None = None
+
+    @field_validator("extra")
+    @classmethod
+    def _as_json(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(extra, allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"wanted what JSON can hold, since it is sent so: {error}") from error
+        return extra
 
 
 class SimilaritySettings(_Model):

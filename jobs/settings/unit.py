@@ -40,7 +40,7 @@ class Units(BaseModel):
     ``model_sha256`` and ``centroids_sha256`` are filled in when the files are found.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     backend: Backend = "mfcc"
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None

@@ -126,6 +126,7 @@ class LocalEngine:
                     slot.task = None
                     yield message[1]
                 else:
+                    slot.task = None  # it is free for what may come after the error
                     raise_told(*message)
         except (EOFError, ConnectionResetError):
             slot.drained = True
@@ -138,7 +139,7 @@ class LocalEngine:
                 timeout_s = self._timeout_s
                 slot.process.kill()
                 slot.process.join()
-            if slot.process.is_alive() or not slot.drained:
+            if slot.process.is_alive() or not (slot.drained or _is_empty(slot)):
                 continue  # what a dead worker sent before it died still counts
             slot.process.join()
             yield from self._post_mortem(slot, timeout_s)
@@ -170,6 +171,11 @@ class LocalEngine:
                 "--workers, or --workers 0 to see it in this process"
             )
         yield tracked
+
+
+def _is_empty(slot: Slot) -> bool:
+    """Whether a dead worker's pipe holds nothing, and a child that it forked holds the pipe."""
+    return not slot.pipe.poll()
 
 
 class InlineEngine:

@@ -99,6 +99,19 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--set", "name.x=3"], ["name"]),
         (["--set", "source.lang=no"], ["'source.lang'", "got False", "string"]),
         (["--set", "engine.row_timeout_s=0"], ["'engine.row_timeout_s'", "greater than 0"]),
+        (["--set", "engine.row_timeout_s=.inf"], ["'engine.row_timeout_s'", "finite"]),
+        (["--set", "shards.target_mb=.inf"], ["'shards.target_mb'", "finite"]),
+        (["--set", "gates=[{measure: duration_s, min: .nan}]"], ["'gates.0.min'", "finite"]),
+        (["--set", "output.store.timeout_s=1e30", "--output", "s3://b/c"], ["output.store"]),
+        (
+            ["--set", "models={tiny: {model: x, extra: {a: .nan}}}"],
+            ["models.tiny.extra", "what json can hold"],
+        ),
+        (
+            ["--set", "models={tiny: {model: x, extra: {a: 2026-01-01}}}"],
+            ["extra", "what json can hold"],
+        ),
+        (["--set", "pipeline=[check]"], ["'pipeline'", "['check']", "instruct_s2s"]),
         (["--set", "gates=[{measure: mos, min: 1}]"], ["mos", "no row", "checks.mos"]),
         (
             ["--set", "gates=[{measure: asr_wer, max: 1}]", "--set", "checks.asr_fraction=0"],
@@ -157,6 +170,7 @@ def test_no_output_is_refused(job: Path) -> None:
         ("source: {path: x, adapter: alpaca}\nvoices: {bank: b}\n", ["'name'", "'source.name'"]),
         ("name: x\n1: 2\n", ["'1'", "string"]),
         ("name: x\ndedup:\n", ["'dedup'", "None"]),
+        ("[" * 2000 + "]" * 2000, ["nested too deep"]),
     ],
 )
 def test_a_job_file_that_means_nothing_is_refused(
@@ -245,6 +259,12 @@ def test_a_place_without_a_corpus_is_named(tmp_path: Path, command: str) -> None
     more = ["0" * 24 + "-0"] if command == "replay" else []
     done = voxmill(command, tmp_path / "nowhere", *more)
     assert_refused(done, str(tmp_path / "nowhere"), "no snapshot there", "voxmill build")
+
+
+def test_clean_names_a_place_without_a_corpus_and_makes_none(tmp_path: Path) -> None:
+    done = voxmill("clean", tmp_path / "nowhere")
+    assert_refused(done, str(tmp_path / "nowhere"), "no corpus there")
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize("version", ["9", "0", "-1"])

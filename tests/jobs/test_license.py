@@ -81,6 +81,24 @@ def test_the_hubs_names_stand_for_spdx_ids() -> None:
     assert all(terms.hub == name for name, terms in TABLE.items())
 
 
+@pytest.mark.parametrize(
+    ("expression", "license"),
+    [
+        ("(MIT OR Apache-2.0) AND CC-BY-NC-4.0", "cc-by-nc-4.0"),
+        ("CC-BY-NC-4.0 AND (MIT OR Apache-2.0)", "cc-by-nc-4.0"),
+        ("MIT OR Apache-2.0 AND CC-BY-NC-4.0", "mit"),
+        ("((CC-BY-4.0) OR (CC-BY-NC-4.0 AND MIT))", "cc-by-4.0"),
+        ("(MIT OR Apache-2.0) AND My Own Terms", None),
+        ("(MIT OR Apache-2.0", None),
+        ("MIT) OR (CC-BY-NC-4.0", None),
+        ("(" * 5000 + "MIT" + ")" * 5000, None),
+    ],
+)
+def test_brackets_bind_first_then_and_then_or(expression: str, license: str | None) -> None:
+    terms = terms_of(expression)
+    assert (terms and terms.hub) == license
+
+
 def test_a_program_that_speaks_does_not_license_its_sound(tiny_corpus: TinyCorpus) -> None:
     granted = granted_of(tiny_corpus.manifest, tiny_corpus.corpus)
     spoken = {part.name: part for part in granted.parts if part.kind == "speech synthesis"}

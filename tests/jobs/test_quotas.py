@@ -123,13 +123,15 @@ def test_the_report_holds_measured_shares_against_the_quota(tiny_corpus: TinyCor
     women, men = table.quotas
     assert (women.value, women.asked, women.share, women.num) == ("f", 0.2, 0.3, 100)
     assert women.deviation == pytest.approx(0.04)  # sqrt(0.2 * 0.8 / 100)
-    assert not women.odd  # 2.5 of them
+    assert not women.odd  # P(30 or more of 100 at 0.2) is 0.011
     assert not men.odd
-    assert [row.asked for row in table.rows if row.voice in ("anna", "carl")] == [0.2, 0.8]
-    (table,) = voice_tables(corpus_of(33, 67))
-    assert all(row.odd for row in table.quotas)  # 3.25 of them
-    told = _findings(tiny_corpus, corpus_of(33, 67))
-    assert "The quota by gender is missed by more than chance: f has 33.0% for 20.0% of the" in told
+    # The table's shares are of all 150 samples, a third of which the source spoke.
+    asked = [row.asked for row in table.rows if row.voice in ("anna", "carl")]
+    assert asked == pytest.approx([0.2 * 100 / 150, 0.8 * 100 / 150])
+    (table,) = voice_tables(corpus_of(40, 60))
+    assert all(row.odd for row in table.quotas)  # P(40 or more) is 4e-6
+    told = _findings(tiny_corpus, corpus_of(40, 60))
+    assert "The quota by gender is missed by more than chance: f has 40.0% for 20.0% of the" in told
     assert "quotas hold, within what chance does" in _findings(tiny_corpus, corpus_of(30, 70))
 
 

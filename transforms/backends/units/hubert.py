@@ -80,6 +80,11 @@ class HubertFeatures:
         return 0.0 if self.device == "cpu" else 1.0
 
     @property
+    def bit_stable(self) -> bool:
+        """On one thread of a CPU, one by one."""
+        return self.device == "cpu" and not self.padded
+
+    @property
     def described(self) -> Described:
         """The frames, and what they are made of."""
         return Described(
@@ -102,6 +107,7 @@ class HubertFeatures:
             "normalize": self.normalize,
             "chunk_samples": CHUNK_SAMPLES,
             "device": self.device.partition(":")[0],
+            **({} if self.device == "cpu" else {"tf32": False}),
             "dtype": self.dtype,
             "padded": self.padded,
             **versions("torch", "transformers", "numpy", "cpu"),
