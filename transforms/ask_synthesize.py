@@ -23,9 +23,11 @@ SPEECH_CALL: Final = pa.struct(
         field("turn", pa.int32(), "the turn it was asked for", unit="turns"),
         field("attempt", pa.int32(), "0, or the number of the attempt", unit="attempts"),
         field("key", pa.string(), "the request's key, under which the reply is kept"),
+        field("asked", pa.string(), "the backend, by its name in the job"),
         field("characters", pa.int64(), "of the text", unit="characters"),
         field("prompt_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
         field("completion_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
+        field("audio_ms", pa.int64(), "of the speech that came", unit="milliseconds"),
     ]
 )
 ASKED: Final = pa.schema(
@@ -67,6 +69,7 @@ class AskSynthesize(Asks, Synthesize):
         """The batch function, which takes the desk of the rows' partition too."""
         asking = [item for item in self.backends if isinstance(item, SpeechEndpoint)]
         others = [item for item in self.backends if not isinstance(item, SpeechEndpoint)]
+        backend = {voice.id: voice.backend for voice in self.bank.voices}
         with self._opened(others) as (speakers, judge):
 
             def run(batch: pa.RecordBatch, desk: Desk) -> pa.RecordBatch:
@@ -74,7 +77,10 @@ class AskSynthesize(Asks, Synthesize):
                 rows = batch.to_pylist()
                 done = self._spoken(rows, {**speakers, **here}, judge)
                 return pa.RecordBatch.from_pylist(
-                    [_columns(row["turn"], *one) for row, one in zip(rows, done, strict=True)],
+                    [
+                        _columns(row["turn"], backend.get(row["voice"], ""), *one)
+                        for row, one in zip(rows, done, strict=True)
+                    ],
                     schema=self.writes,
                 )
 
@@ -82,16 +88,21 @@ class AskSynthesize(Asks, Synthesize):
 
 
 def _columns(
-    turn: int, settled: dict[str, Any] | RowError, paid: list[tuple[int, Paid]]
+    turn: int,
+    asked: str,
+    settled: dict[str, Any] | RowError,
+    paid: list[tuple[int, Paid]],
 ) -> dict[str, Any]:
     calls = [
         {
             "turn": turn,
             "attempt": attempt,
             "key": call.key,
+            "asked": asked,
             "characters": call.characters,
             "prompt_tokens": call.prompt_tokens,
             "completion_tokens": call.completion_tokens,
+            "audio_ms": call.audio_ms,
         }
         for attempt, call in paid
     ]

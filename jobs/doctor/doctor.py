@@ -38,7 +38,8 @@ from schemas.errors import VoxmillError
 from schemas.store import open_store
 from transforms.ask import AskingStep
 from transforms.backends.tts import SpeechBackend
-from transforms.voices import VoiceBank, load_bank
+from transforms.voice_file import load_bank
+from transforms.voices import VoiceBank
 
 State = Literal["ok", "warning", "failed"]
 

@@ -30,12 +30,14 @@ from transforms.backends.tts import SpeechBackend
 from transforms.dedup import FindDuplicates, Near
 from transforms.no_answers import NoAnswers
 from transforms.pick import Pick
+from transforms.quotas import quota_from
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import Gate
 from transforms.text.rules import InputPolicy
 from transforms.text.speakable import Limits
-from transforms.voices import Voice, VoiceBank, load_bank
+from transforms.voice_file import load_bank
+from transforms.voices import Voice, VoiceBank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
 NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate", "schedule"}
@@ -215,6 +217,8 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     without_places(settings)
     without_listeners(settings["checks"])
     settings["voices"] = [voice.facts() for voice in bank.voices]
+    if bank.quotas:  # a manifest without any stays as it was
+        settings["quotas"] = [quota.facts() for quota in bank.quotas]
     return settings
 
 
@@ -247,4 +251,5 @@ def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:
         "source": {**settings["source"], "path": ""},
         "voices": {"bank": ""},
     }
-    return JobSettings.model_validate(document), VoiceBank(voices)
+    quotas = tuple(quota_from(item) for item in document.pop("quotas", ()))
+    return JobSettings.model_validate(document), VoiceBank(voices, quotas)

@@ -230,6 +230,11 @@ def _flat(path: str, value: object) -> Iterator[tuple[str, object]]:
     elif path == "voices" and isinstance(value, list):
         for voice in value:
             yield f"voices.{voice.get('id')}", voice
+    elif path == "quotas" and isinstance(value, list):
+        for quota in value:
+            scope = [*quota.get("langs", ()), *quota.get("splits", ())]
+            name = " ".join(map(str, [quota.get("role"), "by", quota.get("by"), *scope]))
+            yield f"quotas: {name}", quota.get("shares")
     else:
         yield path, value
 

@@ -19,6 +19,7 @@ from transforms.split import EVAL, TRAIN
 from transforms.voices import disjointness
 
 Level: TypeAlias = Literal["stop", "look", "fine"]
+MAX_QUOTAS: Final = 6  # missed ones that are told one by one
 FEW_ACCEPTED: Final = 0.5  # of the rows
 MANY_UNCHECKED: Final = 0.5  # of the rows in a gate's scope
 HEARD_BY: Final = ("asr_wer", "asr_cer", "aligned")  # that compare the sound with the text
@@ -196,6 +197,18 @@ def _voices(corpus: Corpus, voices: Sequence[VoiceTable]) -> Iterator[Finding]:
             "ask for, by more than chance.",
             "voices",
         )
+    quotas = [(table, row) for table in voices for row in table.quotas]
+    missed = [(table, row) for table, row in quotas if row.odd]
+    for table, row in missed[:MAX_QUOTAS]:
+        yield Finding(
+            "look",
+            f"The quota by {row.by} is missed by more than chance: {row.value or 'none'} has "
+            f"{row.share:.1%} for {row.asked:.1%} of the {table.role} voices of {table.lang} in "
+            f"{table.split}.",
+            "voices",
+        )
+    if quotas and not missed:
+        yield Finding("fine", "The voice bank's quotas hold, within what chance does.", "voices")
 
 
 def _license(granted: Granted) -> Iterator[Finding]:

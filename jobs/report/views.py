@@ -1,7 +1,7 @@
 """Tables of the report as plain values: the funnel, the reasons, the voices."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,7 +10,7 @@ from scipy.special import bdtr, bdtrc
 from jobs.report.corpus import Amount, Code, Corpus, step_order
 from jobs.report.gate_use import GateUse
 from schemas.snapshot import Manifest
-from transforms.voices import ROLES, SPLITS, Role, Split, Voice, candidates
+from transforms.voices import ROLES, SPLITS, Role, Split, Voice, lineup
 
 KEY_MEASURES = ("chars_per_s", "loudness_lufs", "duration_ratio", "asr_wer")
 MAX_VOICES = 60  # rows shown per language, split and role
@@ -62,6 +62,26 @@ class VoiceRow:
 
 
 @dataclass(frozen=True)
+class QuotaRow:
+    """What a quota asks for one value of its attribute in one place, and what came of it.
+
+    Of the ``num`` samples that a voice of the bank speaks in; ``odd`` as of a VoiceRow.
+    """
+
+    by: str
+    value: str
+    asked: float
+    share: float
+    num: int
+    odd: bool
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of a fair draw's share: sqrt(p (1 - p) / n)."""
+        return math.sqrt(self.asked * (1 - self.asked) / max(self.num, 1))
+
+
+@dataclass(frozen=True)
 class VoiceTable:
     """The voices of one language, split and role; ``hidden`` rows are not shown."""
 
@@ -71,6 +91,7 @@ class VoiceTable:
     samples: int
     rows: Sequence[VoiceRow]
     hidden: int
+    quotas: Sequence[QuotaRow] = ()
 
 
 def stages(manifest: Manifest, corpus: Corpus) -> list[Stage]:
@@ -106,7 +127,9 @@ def voice_tables(corpus: Corpus) -> list[VoiceTable]:
         num, rows = _voice_rows(corpus, lang, split, role)
         shown = sorted(rows, key=lambda row: -abs(row.drift or 0.0))[:MAX_VOICES]
         shown.sort(key=lambda row: row.voice)
-        found.append(VoiceTable(lang, split, role, num, shown, hidden=len(rows) - len(shown)))
+        quotas = list(_quota_rows(corpus, lang, split, role))
+        hidden = len(rows) - len(shown)
+        found.append(VoiceTable(lang, split, role, num, shown, hidden, quotas))
     return found
 
 
@@ -134,14 +157,14 @@ def _voice_rows(corpus: Corpus, lang: str, split: str, role: str) -> tuple[int, 
         if (in_split, in_lang, in_role) == (split, lang, role)
     }
     num = sum(amount.samples for amount in amounts.values())
-    able = candidates(corpus.bank, cast("Role", role), lang, cast("Split", split))
-    known: dict[tuple[str, str], Voice] = {(v.id, v.speaker_id): v for v in able}
+    able = lineup(corpus.bank, cast("Role", role), lang, cast("Split", split))
+    known: dict[tuple[str, str], Voice] = {(v.id, v.speaker_id): v for v in able.voices}
+    shares = {voice.id: share for voice, share in zip(able.voices, able.shares, strict=True)}
     drawn = sum(amount.samples for key, amount in amounts.items() if key in known)
-    total = math.fsum(voice.weight for voice in able)
     found = []
     for key in sorted({*amounts, *known}):
         amount, voice = amounts.get(key, Amount()), known.get(key)
-        weight = voice.weight / total if voice else None
+        weight = shares[voice.id] if voice else None
         if weight is not None:
             odd = chance_of(amount.samples, drawn, weight) < CHANCE / len(known)
         else:
@@ -160,6 +183,22 @@ def _voice_rows(corpus: Corpus, lang: str, split: str, role: str) -> tuple[int, 
             )
         )
     return num, found
+
+
+def _quota_rows(corpus: Corpus, lang: str, split: str, role: str) -> Iterator[QuotaRow]:
+    """Of every quota that covers the place. Audio of the source counts in none."""
+    known = {voice.id: voice for voice in corpus.bank.voices}
+    samples = {
+        key[3]: amount.samples
+        for key, amount in corpus.voices.items()
+        if key[:3] == (split, lang, role) and key[3] in known
+    }
+    num = sum(samples.values())
+    for quota in corpus.bank.quotas if num else ():
+        for value, asked in quota.shares if quota.covers(role, lang, split) else ():
+            hits = sum(n for v, n in samples.items() if getattr(known[v], quota.by) == value)
+            odd = chance_of(hits, num, asked) < CHANCE / len(quota.shares)
+            yield QuotaRow(quota.by, value, asked, hits / num, num, odd)
 
 
 def chance_of(hits: int, draws: int, share: float) -> float:

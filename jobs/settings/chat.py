@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from jobs.settings.price import Price
+
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -51,14 +53,6 @@ class VllmSettings(_Model):
     tensor_parallel: Count = 1
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
     max_in_flight: Count = 1024
-
-
-class Price(_Model):
-    """What a million tokens cost."""
-
-    input_per_million: Annotated[float, Field(ge=0)]
-    output_per_million: Annotated[float, Field(ge=0)]
-    currency: str = "USD"
 
 
 class ModelSettings(_Model):

@@ -49,7 +49,8 @@ from transforms.gate import Gate
 from transforms.kmeans import FitKmeans
 from transforms.step import BatchFn, Explode, Fit, Step
 from transforms.synthesize import Synthesize
-from transforms.voices import VoiceBank, load_bank
+from transforms.voice_file import load_bank
+from transforms.voices import VoiceBank
 
 FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
 PIPELINE = pipeline(gates=(Gate(measure="pitch_median_hz", outlier_mad=0.5, tolerance=1.0),))

@@ -97,6 +97,7 @@ class Paid:
     characters: int
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    audio_ms: int = 0  # of the speech that came
 
 
 @dataclass(frozen=True)
