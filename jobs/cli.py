@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -31,6 +32,7 @@ from schemas.errors import SettingsError, SystemicError, VoxmillError
 from schemas.snapshot import current_version
 from schemas.store import explain_local, open_store
 
+EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
 DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
@@ -67,6 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
             "\nvoxmill: interrupted. Finished work is kept; run the same command to go on.\n"
         )
         return EXIT_INTERRUPTED
+    except Exception:  # noqa: BLE001 - not to be taken for a gate that was missed, which is 1
+        traceback.print_exc()
+        sys.stderr.write(
+            "\nvoxmill: a fault of Voxmill, with the trace above; please report it. Finished work "
+            "is kept; the same command goes on.\n"
+        )
+        return EXIT_FAULT
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -21,12 +21,12 @@ from schemas.store import ObjectMeta, Store, Unfinished
 
 # What is swept, in the order of deletion: a commit goes before the shard that it names.
 _OURS: Final = (
-    (r"commits/[0-9a-f]{24}/[a-z]+-\d{6}\.json", "a commit of a build that was never published"),
-    (r"shards/[a-z]+-\d{6}-[0-9a-f]{12}\.tar", "a shard that no snapshot names"),
-    (r"index/[a-z]+-\d{6}-[0-9a-f]{12}\.parquet", "an index that no snapshot names"),
+    (r"commits/[0-9a-f]{24}/[a-z]+-\d{6,}\.json", "a commit of a build that was never published"),
+    (r"shards/[a-z]+-\d{6,}-[0-9a-f]{12}\.tar", "a shard that no snapshot names"),
+    (r"index/[a-z]+-\d{6,}-[0-9a-f]{12}\.parquet", "an index that no snapshot names"),
     (r"(rejected|failed)/\1-[0-9a-f]{12}\.parquet", "outcomes that no snapshot names"),
-    (r"inputs/p\d{6}-[0-9a-f]{12}\.parquet", "source rows of no published plan"),
-    (r"inputs/p\d{6}-replies-[0-9a-f]{12}\.parquet", "model replies that no snapshot names"),
+    (r"inputs/p\d{6,}-[0-9a-f]{12}\.parquet", "source rows of no published plan"),
+    (r"inputs/p\d{6,}-replies-[0-9a-f]{12}\.parquet", "model replies that no snapshot names"),
     (r"inputs/replies-[0-9a-f]{12}\.json", "a list of model replies that no snapshot names"),
     (r"inputs/plan-[0-9a-f]{12}\.json", "a plan that was never published"),
     (r"artifacts/[a-z_]+-[0-9a-f]{12}", "an artifact that no snapshot names"),

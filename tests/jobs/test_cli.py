@@ -295,6 +295,19 @@ def test_a_version_that_is_not_there_is_refused_with_those_that_are(
     assert re.search(r"there (is|are)\b.*\b1\b|v000001", done.err), done.err
 
 
+def test_a_fault_of_ours_is_no_gate_that_was_missed(
+    built: tuple[Path, Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: object, **more: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("pipelines.damage.all_damage", broken)
+    done = voxmill("verify", built[0])
+    assert done.code == 70
+    assert "RuntimeError: a fault" in done.err
+    assert "a fault of Voxmill, with the trace above; please report it" in done.err
+
+
 def test_too_many_failed_rows_are_exit_code_3(tmp_path: Path) -> None:
     job = write_job(tmp_path, [*rows(3), {"id": "bad"}], limits={"max_failed_fraction": 0.1})
     done = build_here(job, tmp_path / "out")

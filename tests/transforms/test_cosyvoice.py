@@ -13,6 +13,7 @@ import pytest
 from schemas.errors import BackendError, SynthesisError
 from tests.cosyvoice_checkout import calls, cosyvoice, forgotten, reference
 from transforms.backends.tts import Say, VoiceSpec, honored
+from transforms.backends.tts_files import digest_files
 
 torch = pytest.importorskip("torch", reason="pip install -c constraints.txt '.[speech]'")
 
@@ -168,6 +169,19 @@ def test_voices_that_the_model_lacks_are_refused(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     with pytest.raises(BackendError, match="no speakers of its own; give it one"):
         cosyvoice(tmp_path / "two", 2).check(VOICE)
+
+
+def test_a_model_that_changed_since_the_plan_is_not_opened(tmp_path: Path) -> None:
+    backend = cosyvoice(tmp_path)
+    folder = Path(backend.folder)
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    planned = replace(backend, files=digest_files(folder, names))
+    with planned.open():
+        pass
+    with open(folder / names[0], "ab") as file:
+        file.write(b"\n")
+    with pytest.raises(BackendError, match=r"has the sha256 "), planned.open():
+        pass
 
 
 def test_a_gpu_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from transforms.backends.tts_cosyvoice_tokens import (
     heard_tokens,
     read_token_set,
 )
-from transforms.backends.tts_files import Files, files_identity, installed
+from transforms.backends.tts_files import Files, check_unchanged, files_identity, installed
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
 from transforms.backends.tts_tokens import with_tokens
@@ -141,6 +141,7 @@ class Cosyvoice:
         import torch
 
         self.check_files()
+        check_unchanged(self.folder, self.files, self.name)
         if (self.device != "cpu") != torch.cuda.is_available():
             here = "has a GPU, which CosyVoice takes" if self.device == "cpu" else "has no GPU"
             raise BackendError(

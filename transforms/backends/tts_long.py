@@ -75,10 +75,16 @@ def _clauses(sentence: str, most_chars: int) -> list[str]:
 
 
 def join(parts: Sequence[Speech]) -> Speech:
-    """Several pieces as one signal."""
+    """Several pieces as one signal. Raises SynthesisError for pieces of several rates."""
     if len(parts) == 1:
         return parts[0]
-    (rate,) = {part.sample_rate_hz for part in parts}
+    rates = {part.sample_rate_hz for part in parts}
+    if len(rates) > 1:
+        raise SynthesisError(
+            f"the pieces of a long text came at {' and '.join(map(str, sorted(rates)))} Hz; set "
+            "the backend's sample_rate_hz, or raise its max_chars"
+        )
+    rate = rates.pop()
     tokens = [part.tokens for part in parts if part.tokens is not None]
     if tokens:
         assert len(tokens) == len(parts)
