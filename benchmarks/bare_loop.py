@@ -27,7 +27,7 @@ from pipelines.graph import PLANNED, Pipeline
 from schemas.conformance import plain
 from schemas.conversation import row_id
 from transforms.step import BatchFn, Explode, Fit, Gather, Step
-from transforms.voices import load_bank
+from transforms.voice_file import load_bank
 
 ROWS_AT_ONCE = 64
 

@@ -36,7 +36,7 @@ from transforms.select import Gate
 from transforms.step import Step
 from transforms.synthesize import Synthesize
 from transforms.transcribe import Transcribe
-from transforms.voices import load_bank
+from transforms.voice_file import load_bank
 
 JOB = Path(__file__).parents[1] / "examples" / "instruct_s2s.yaml"
 RATE_HZ = 16000

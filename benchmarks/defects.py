@@ -42,7 +42,7 @@ from schemas.snapshot import (
 )
 from schemas.store import FileStore
 from transforms.backends.flite import Flite
-from transforms.voices import load_bank
+from transforms.voice_file import load_bank
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 UNIT_KINDS = (

@@ -30,7 +30,7 @@ from schemas.snapshot import Manifest, ShardEntry, latest_snapshot, sealed, snap
 from schemas.store import FileStore
 from schemas.utterance import MEASURE, NOT_SAMPLED, TAKEN, UNAVAILABLE
 from transforms.audio import encode_flac
-from transforms.voices import load_bank
+from transforms.voice_file import load_bank
 
 JOB = Path(__file__).parents[1] / "examples" / "instruct_s2s.yaml"
 SHARD_ROWS = 1000

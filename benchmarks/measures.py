@@ -39,7 +39,7 @@ from transforms.sound import sound_measures
 from transforms.step import Step
 from transforms.synthesize import Synthesize
 from transforms.units import MfccUnits
-from transforms.voices import load_bank
+from transforms.voice_file import load_bank
 
 ROUNDS = 3
 TARGET = 150

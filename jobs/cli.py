@@ -1,11 +1,13 @@
 """The command line: voxmill build, plan, doctor, verify, clean, inspect, export, units, ..."""
 
 import argparse
+import io
 import json
 import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -30,6 +32,7 @@ from schemas.errors import SettingsError, SystemicError, VoxmillError
 from schemas.snapshot import current_version
 from schemas.store import explain_local, open_store
 
+EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
 DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
@@ -38,6 +41,9 @@ DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message on stderr and an exit code."""
     logging.basicConfig(format="voxmill: %(levelname)s: %(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show every letter
+            stream.reconfigure(errors="backslashreplace")
     words, beam = _parted(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(words, argparse.Namespace(beam=beam))
     command: Callable[[argparse.Namespace], int] = options.command
@@ -63,6 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
             "\nvoxmill: interrupted. Finished work is kept; run the same command to go on.\n"
         )
         return EXIT_INTERRUPTED
+    except Exception:  # noqa: BLE001 - not to be taken for a gate that was missed, which is 1
+        traceback.print_exc()
+        sys.stderr.write(
+            "\nvoxmill: a fault of Voxmill, with the trace above; please report it. Finished work "
+            "is kept; the same command goes on.\n"
+        )
+        return EXIT_FAULT
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jobs.prices import audio_cost, cost
 from jobs.recipes.chat import chats_of, models_of
-from jobs.settings.chat import Price
-from jobs.settings.job import JobSettings
+from jobs.recipes.listen import endpoints_of
+from jobs.settings.check import Checks
+from jobs.settings.job import BaseJob, JobSettings
+from jobs.settings.price import AudioPrice, Price
 from jobs.settings.speech import SpeechEndpointSettings
+from pipelines.asking import BY, OF_SOUND
 from pipelines.build import Result
 from transforms.ask import Estimate
 
-SPEAKING, SPEECH = "synthesize", "speech"
-Tokens = Mapping[str, float]  # prompt_tokens, completion_tokens
+SPEAKING, SPEECH = "synthesize", "speech"  # the step, and its section in run.json
+HEARING, HEARD = "transcribe", "hearing"
 
 
 def price_of(job: JobSettings, step: str) -> Price | None:
@@ -20,26 +24,19 @@ def price_of(job: JobSettings, step: str) -> Price | None:
     return models_of(job)[chats[step].model].price if step in chats else None
 
 
-def cost(price: Price | None, tokens: Tokens) -> float | None:
-    """The money for so many tokens, in the price's currency."""
-    if price is None:
-        return None
-    read, written = tokens.get("prompt_tokens", 0), tokens.get("completion_tokens", 0)
-    return (read * price.input_per_million + written * price.output_per_million) / 1e6
-
-
-def spending(job: JobSettings, result: Result) -> dict[str, Any]:
+def spending(job: BaseJob, result: Result) -> dict[str, Any]:
     """For run.json: calls and tokens behind the corpus by step, and those of this very run."""
-    speech = speech_spending(job, result)
-    if not chats_of(job):
-        return speech
-    calls = {step: spent for step, spent in result.calls.items() if step != SPEAKING}
+    audio = audio_spending(job, result)
+    if not isinstance(job, JobSettings) or not chats_of(job):
+        return audio
+    calls = {step: spent for step, spent in result.calls.items() if BY not in step}
     steps = {
         step: {**spent, "cost": _rounded(cost(price_of(job, step), spent))}
         for step, spent in sorted(calls.items())
     }
     prices = [price_of(job, step) for step in chats_of(job)]
-    one = prices[0] if len(set(map(repr, prices))) == 1 else None
+    # Calls of this run are not told apart, so they have a price only where they have one price.
+    one = prices[0] if len(set(map(repr, prices))) == 1 and not audio else None
     asked = {name: result.asked.get(name, 0) for name in _COUNTED}
     figures: dict[str, Any] = {
         "models": {
@@ -54,36 +51,52 @@ def spending(job: JobSettings, result: Result) -> dict[str, Any]:
     costs = [spent["cost"] for spent in steps.values() if spent["cost"] is not None]
     if costs and len(costs) == len(steps):
         figures["model_cost"] = _money(sum(costs), prices)
-    return {**figures, **speech}
+    return {**figures, **audio}
 
 
-def speech_spending(job: JobSettings, result: Result) -> dict[str, Any]:
-    """For run.json: what was asked of speech endpoints for this corpus, and about what it cost.
+def audio_prices(job: BaseJob) -> dict[str, AudioPrice | None]:
+    """What every service that speaks or hears for a job charges, as the ledger names it."""
+    found: dict[str, AudioPrice | None] = {}
+    if isinstance(job, JobSettings):
+        for name, told in job.backends.items():
+            if isinstance(told, SpeechEndpointSettings):
+                found[f"{SPEAKING}{BY}{name}"] = told.price
+    checks = getattr(job, "checks", None)
+    if isinstance(checks, Checks):
+        for part, ears in endpoints_of(checks):
+            found[f"{HEARING}{BY}{part}"] = ears.price
+    return found
 
-    With endpoints at several prices no cost is told: calls do not say which answered.
+
+def audio_spending(job: BaseJob, result: Result) -> dict[str, Any]:
+    """For run.json: what was asked of services that speak and hear for this corpus, and its cost.
+
+    ``cost`` is null where a service has no price, or charges tokens that it did not tell.
     """
-    prices = {
-        repr(told.price): told.price
-        for told in job.backends.values()
-        if isinstance(told, SpeechEndpointSettings)
-    }
-    spent = result.calls.get(SPEAKING)
-    if not prices or spent is None:
-        return {}
-    counted = {name: spent.get(name, 0) for name in ("calls", "characters", *_COUNTED[1:])}
-    price = next(iter(prices.values())) if len(prices) == 1 else None
-    money = None
-    if price is not None:
-        money = _rounded(
-            (
-                counted["characters"] * price.per_million_characters
-                + counted["prompt_tokens"] * price.input_per_million
-                + counted["completion_tokens"] * price.output_per_million
-            )
-            / 1e6
-        )
-    currency = None if price is None else price.currency
-    return {SPEECH: {**counted, "cost": money, "currency": currency}}
+    figures: dict[str, Any] = {}
+    for section, step in ((SPEECH, SPEAKING), (HEARD, HEARING)):
+        by: dict[str, dict[str, Any]] = {}
+        for name, price in audio_prices(job).items():
+            spent = result.calls.get(name)
+            if spent is None or not name.startswith(step + BY):
+                continue
+            counted = {key: spent.get(key, 0) for key in (*_COUNTED, *OF_SOUND)}
+            by[name.removeprefix(step + BY)] = {
+                **counted,
+                "cost": _rounded(audio_cost(price, counted)),
+                "currency": None if price is None else price.currency,
+            }
+        if by:
+            whole = {k: sum(item[k] for item in by.values()) for k in (*_COUNTED, *OF_SOUND)}
+            currencies = {item["currency"] for item in by.values()}
+            known = len(currencies) == 1 and all(item["cost"] is not None for item in by.values())
+            figures[section] = {
+                **whole,
+                "cost": _rounded(sum(item["cost"] for item in by.values())) if known else None,
+                "currency": currencies.pop() if known else None,
+                "by": by,
+            }
+    return figures
 
 
 def estimate_lines(job: JobSettings, estimates: Mapping[str, Estimate]) -> list[str]:

@@ -45,7 +45,10 @@ def corpus_address(uri: str, changes: Sequence[str]) -> StoreAddress:
             raise SettingsError(
                 f"--store {change}: wanted KEY=VALUE, such as endpoint=http://127.0.0.1:9000"
             )
-        document[key] = yaml.safe_load(text)
+        try:
+            document[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"--store {change}: '{text}' is not a YAML value") from error
     try:
         settings = StoreSettings.model_validate(document)
     except ValidationError as error:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jobs.settings.job import BaseJob, JobSettings
+from jobs.settings.job import BaseJob
 from jobs.spending import spending
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code
@@ -50,7 +50,7 @@ def run_record(job: BaseJob, result: Result, workers: int) -> dict[str, Any]:
         "build_id": result.manifest["build_id"],
         "settings": result.manifest["settings"],
         "lost": result.lost,
-        **(spending(job, result) if isinstance(job, JobSettings) else {}),
+        **spending(job, result),
     }
 
 

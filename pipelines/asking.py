@@ -28,6 +28,8 @@ from transforms.backends.chat.protocol import Reply
 from transforms.step import Step
 
 Spent = dict[str, int]  # calls, prompt_tokens, completion_tokens
+OF_SOUND = ("characters", "audio_ms")  # counted of calls that speak or hear
+BY = "/"  # between a step and whom it asked, where it may ask several
 OVERLAP = 2.0  # rows under way per request in flight: a row also waits for its partition's others
 MAX_THREADS = 512
 HELD_BYTES = 512_000_000  # of partitions whose speech is heard: a pack, and what is taken of it
@@ -196,18 +198,23 @@ def ask_ahead(
 
 
 def calls_of(tables: Mapping[str, pa.Table]) -> tuple[dict[str, Spent], set[str]]:
-    """What the rows of a partition cost by step, whenever they were asked; and their requests."""
+    """What the rows of a partition cost, whenever they were asked; and their requests.
+
+    By step; for speech and hearing by step and backend, as in ``synthesize/tts``: each has a price.
+    """
     spent: dict[str, Counter[str]] = {}
     keys = set()
     for step, call in used_calls(tables):
-        count = spent.setdefault(step, Counter())
+        name = f"{step}{BY}{call['asked']}" if "asked" in call else step
+        count = spent.setdefault(name, Counter())
         keys.add(call["key"])
         count["calls"] += 1
         count["repairs"] += call["attempt"] > 0
         count["prompt_tokens"] += call["prompt_tokens"]
         count["completion_tokens"] += call["completion_tokens"]
-        if "characters" in call:  # of speech
-            count["characters"] += call["characters"]
+        for name in OF_SOUND:
+            if name in call:
+                count[name] += call[name]  # type: ignore[literal-required]  # of OF_SOUND
     return {step: dict(count) for step, count in spent.items()}, keys
 
 
@@ -221,8 +228,5 @@ def _summed(parts: Iterable[dict[str, StepStats]]) -> dict[str, StepStats]:
     total: dict[str, StepStats] = {}
     for part in parts:
         for name, item in part.items():
-            into = total.setdefault(name, StepStats())
-            into.rows += item.rows
-            into.computed += item.computed
-            into.busy_s += item.busy_s
+            total.setdefault(name, StepStats()).add(item)
     return total

@@ -21,12 +21,12 @@ from schemas.store import ObjectMeta, Store, Unfinished
 
 # What is swept, in the order of deletion: a commit goes before the shard that it names.
 _OURS: Final = (
-    (r"commits/[0-9a-f]{24}/[a-z]+-\d{6}\.json", "a commit of a build that was never published"),
-    (r"shards/[a-z]+-\d{6}-[0-9a-f]{12}\.tar", "a shard that no snapshot names"),
-    (r"index/[a-z]+-\d{6}-[0-9a-f]{12}\.parquet", "an index that no snapshot names"),
+    (r"commits/[0-9a-f]{24}/[a-z]+-\d{6,}\.json", "a commit of a build that was never published"),
+    (r"shards/[a-z]+-\d{6,}-[0-9a-f]{12}\.tar", "a shard that no snapshot names"),
+    (r"index/[a-z]+-\d{6,}-[0-9a-f]{12}\.parquet", "an index that no snapshot names"),
     (r"(rejected|failed)/\1-[0-9a-f]{12}\.parquet", "outcomes that no snapshot names"),
-    (r"inputs/p\d{6}-[0-9a-f]{12}\.parquet", "source rows of no published plan"),
-    (r"inputs/p\d{6}-replies-[0-9a-f]{12}\.parquet", "model replies that no snapshot names"),
+    (r"inputs/p\d{6,}-[0-9a-f]{12}\.parquet", "source rows of no published plan"),
+    (r"inputs/p\d{6,}-replies-[0-9a-f]{12}\.parquet", "model replies that no snapshot names"),
     (r"inputs/replies-[0-9a-f]{12}\.json", "a list of model replies that no snapshot names"),
     (r"inputs/plan-[0-9a-f]{12}\.json", "a plan that was never published"),
     (r"artifacts/[a-z_]+-[0-9a-f]{12}", "an artifact that no snapshot names"),
@@ -101,8 +101,17 @@ def find_scratch(work: Store, grace_s: float, running: Iterable[Lease]) -> Found
 
 
 def live(output: Store, now_s: float) -> list[Lease]:
-    """The builds that have shown a sign of life in the last minutes."""
-    return [item for item in leases(output) if now_s - item.seen_s <= LIVE_S]
+    """The builds that have shown a sign of life in the last minutes.
+
+    One that cannot be read, as of another release, may need anything: it counts as being planned.
+    """
+    found = leases(output)
+    known = {item.path for item in found}
+    for meta in output.scan(lease.FOLDER):
+        if meta.path not in known:
+            seen_s = meta.modified_s
+            found.append(Lease(meta.path, "", "", None, {}, started_s=seen_s, seen_s=seen_s))
+    return [item for item in found if now_s - item.seen_s <= LIVE_S]
 
 
 def remove(found: Found, output: Store, *, none_running: bool = False) -> None:
@@ -175,9 +184,15 @@ def _of_build(output: Store, running: Lease, planned: FileEntry) -> set[str]:
             f"({error}); nothing is removed, run the same command again when it has ended"
         ) from error
     for path in output.list(f"commits/{running.build_id}"):
-        shard = json.loads(output.get(path)).get("shard")
-        if shard is not None:
-            keep |= {f"shards/{shard['name']}", f"index/{shard['index']}"}
+        try:
+            shard = json.loads(output.get(path))["shard"]
+            if shard is not None:
+                keep |= {f"shards/{shard['name']}", f"index/{shard['index']}"}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamageError(
+                f"{output.uri}/{path}: not a commit record of the running build ({error!r}), which "
+                "mends it; nothing is removed, run the same command again when it has ended"
+            ) from error
     return keep
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from threading import Lock
 
@@ -40,6 +40,11 @@ class StepStats:
     failed: int = 0  # of those computed
     retried: int = 0  # attempts after a row's first
     causes: Counter[str] = field(default_factory=Counter)  # of failures, see cause_of
+
+    def add(self, other: "StepStats") -> None:
+        """Count what another evaluation did too."""
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
 
 
 @dataclass(frozen=True)

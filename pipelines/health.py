@@ -52,6 +52,8 @@ class Health:
             for cause, count in stats["causes"].items():
                 if cause in step.causes or len(step.causes) < KEPT_CAUSES:
                     step.causes[cause] += count
+        for name in steps:  # all are counted: what failed in any of them is forgotten after a stop
+            step = self.steps[name]
             rate = step.failed / max(step.computed, 1)
             if step.failed >= self.care.min_rows and rate > self.care.max_error_fraction:
                 raise SystemicError(self._message(name, step))

@@ -12,6 +12,7 @@ Fit steps are ``duplicates``, ``pace``, ``kmeans`` and, where a gate asks for ou
 shards are assembled from what select accepts.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.graph import Pipeline
@@ -37,6 +38,7 @@ from transforms.measure import Measured
 from transforms.measure_pairs import MeasurePairs
 from transforms.measure_units import MeasureUnits
 from transforms.no_answers import NoAnswers
+from transforms.own_units import OwnUnits
 from transforms.pace import FitPace
 from transforms.pick import Pick
 from transforms.respond import Respond
@@ -46,7 +48,7 @@ from transforms.split import EVAL, TRAIN, Split
 from transforms.step import Node, Resources
 from transforms.synthesize import Synthesize
 from transforms.text.speakable import Limits
-from transforms.voices import VoiceBank, candidates
+from transforms.voices import Voice, VoiceBank, candidates
 
 NAME = "instruct_s2s"
 SPEAKING = ("user", "assistant")
@@ -140,10 +142,24 @@ def spoken(recipe: Recipe) -> tuple[Node, ...]:
             retry_below=checks.retry_below,
             aligner=checks.aligner,
             finish=recipe.finish,
+            own_voices=tuple(voice.id for voice in _with_tokens(recipe)),
             resources=Resources(batch_rows=rows, gpus=gpus),
         ),
         *listening(recipe.checks, recipe.seed, recipe.bank.unrecognizable),
     )
+
+
+def _with_tokens(recipe: Recipe) -> tuple[Voice, ...]:
+    """The voices whose models' tokens become units."""
+    if recipe.units is None or not isinstance(recipe.units.step, OwnUnits):
+        return ()
+    return own_voices(recipe.bank, recipe.units.step.roles)
+
+
+def own_voices(bank: VoiceBank, roles: Iterable[str]) -> tuple[Voice, ...]:
+    """The voices that speak in one of ``roles``, in the order of their ids."""
+    wanted = set(roles)
+    return tuple(voice for voice in bank.voices if wanted & set(voice.roles))
 
 
 def units(recipe: Recipe) -> tuple[Node, ...]:

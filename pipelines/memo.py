@@ -141,8 +141,9 @@ class Memo:
         self.store.put(f"{folder}/{name}.pack", pack_bytes(table))
 
     def forget_failures(self, step: str, fingerprint: str) -> int:
-        """Drop the retryable failures of a step, so that these rows are tried again; how many.
+        """Drop the failures of a step, so that these rows are tried again; how many.
 
+        Those that are not retryable too: where most rows fail, the set-up is to blame and not they.
         Not while workers write. What succeeded stays.
         """
         forgotten = 0
@@ -152,7 +153,7 @@ class Memo:
             except DamageError:
                 continue  # the next lookup removes it, and says so
             errors = table.column(f"{step}_error").to_pylist()
-            kept = [not (error and error["retryable"]) for error in errors]
+            kept = [error is None for error in errors]
             if all(kept):
                 continue
             forgotten += kept.count(False)
@@ -175,8 +176,10 @@ class Memo:
         if self.store.put_new(path, bytes(pack_bytes(table))):
             return table
         try:
-            return unpack(self.store.get(path), f"{self.store.uri}/{path}")
+            standing = unpack(self.store.get(path), f"{self.store.uri}/{path}")
+            if standing.column("key").equals(table.column("key")):
+                return standing
         except DamageError as error:
             logger.warning("%s; it is written again", error)
-            self.store.put(path, pack_bytes(table))
-            return table
+        self.store.put(path, pack_bytes(table))  # damaged, or a stop took its failures
+        return table

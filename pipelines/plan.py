@@ -7,10 +7,11 @@ rows that are gone leave their partition, new rows form new ones. Shards are pla
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -300,17 +301,18 @@ def _write_partition(store: Sink, rows: list[dict[str, object]], name: str, born
 
 
 def _seconds(row: dict[str, object]) -> float:
-    """A guess of the row's speech, from its letters or its audio's bytes."""
-    rate = CHARS_PER_S.get(str(row["lang"]), OTHER_CHARS_PER_S)
+    """A guess of the row's speech."""
     turns = row["turns"]
     assert isinstance(turns, list)
-    return sum(
-        len(turn["audio"]) / FLAC_BYTES_PER_S
-        if turn["audio"]
-        else min(MAX_TURN_S, (len(turn["text"]) + len(turn["input"])) / rate)
-        for turn in turns
-        if turn["role"] != "system"
-    )
+    return sum(turn_seconds(t, str(row["lang"])) for t in turns if t["role"] != "system")
+
+
+def turn_seconds(turn: Mapping[str, Any], lang: str) -> float:
+    """A guess of a turn's speech, from its letters or its audio's bytes."""
+    if turn["audio"]:
+        return len(turn["audio"]) / FLAC_BYTES_PER_S
+    rate = CHARS_PER_S.get(lang, OTHER_CHARS_PER_S)
+    return min(MAX_TURN_S, (len(turn["text"]) + len(turn["input"])) / rate)
 
 
 def _shards(

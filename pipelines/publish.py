@@ -214,17 +214,20 @@ def _outcomes(
         rows.sort(key=lambda row: str(row["id"]))
         for row in rows:
             see(row)
-        yield pa.Table.from_pylist(rows, schema=OUTCOME)
+        if rows:  # even an empty table takes 60 kB, and they wait for one another
+            yield pa.Table.from_pylist(rows, schema=OUTCOME)
 
 
 def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows in tables of ROW_GROUP rows or more: each row group costs footer and memory."""
     waiting: list[pa.Table] = []
+    count = 0
     for table in tables:
         waiting.append(table)
-        if sum(item.num_rows for item in waiting) >= ROW_GROUP:
+        count += table.num_rows
+        if count >= ROW_GROUP:
             yield pa.concat_tables(waiting)
-            waiting = []
+            waiting, count = [], 0
     if waiting:
         yield pa.concat_tables(waiting)
 

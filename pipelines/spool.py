@@ -79,8 +79,8 @@ def spool(rows: Iterable[SourceRow], folder: Path) -> int:
         for row in rows:
             conversation = None if row.conversation is None else _put(row.conversation, audio)
             bucket = int((row.key or row.digest)[:2], 16) * BUCKETS // 256
-            entry = (row.key, row.digest, row.origin, row.source, conversation, row.error)
-            marshal.dump(entry, files[bucket])  # type: ignore[arg-type]
+            said = marshal.dumps((conversation, dict(row.error) if row.error else None))
+            marshal.dump((row.key, row.digest, row.origin, row.source, said), files[bucket])
             count += 1
     return count
 
@@ -91,7 +91,7 @@ def sorted_rows(folder: Path) -> Iterator[Spooled]:
         entries = list(_entries(folder / f"{bucket:02d}"))
         entries.sort(key=lambda entry: (entry[0] or entry[1], entry[3], entry[2]))
         before, occurrence = "", 0
-        for own, digest, origin, source, conversation, error in entries:
+        for own, digest, origin, source, said in entries:
             name = own or digest
             occurrence = occurrence + 1 if name == before else 0
             before = name
@@ -101,6 +101,7 @@ def sorted_rows(folder: Path) -> Iterator[Spooled]:
                     "read one snapshot at a time"
                 )
             key = own or row_id(digest, occurrence)
+            conversation, error = marshal.loads(said)
             yield Spooled(
                 key, digest if own else "", _columns(key, origin, source, conversation, error)
             )
@@ -117,9 +118,7 @@ def _put(conversation: Conversation, file: BinaryIO) -> dict[str, Any]:
     return {**conversation, "turns": turns}
 
 
-def _entries(
-    path: Path,
-) -> Iterator[tuple[str, str, str, str, dict[str, Any] | None, RowFailure | None]]:
+def _entries(path: Path) -> Iterator[tuple[str, str, str, str, bytes]]:
     size = path.stat().st_size
     with open(path, "rb") as file:
         while file.tell() < size:

@@ -1,4 +1,4 @@
-"""Many small requests to a bucket at once, since each waits for the network; one by one on disk."""
+"""Many small requests at once, since each waits for the network, or for a disk to flush."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -21,7 +21,7 @@ class Sink(Protocol):
 
 
 def together(store: Store, ask: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """``ask`` of every item, in order."""
+    """``ask`` of every item, in order; one by one in a folder, where reading waits for nothing."""
     if scheme_of(store.uri) not in OBJECT_SCHEMES:
         yield from map(ask, items)
         return
@@ -33,11 +33,9 @@ def together(store: Store, ask: Callable[[A], B], items: Iterable[A]) -> Iterato
 def writing_behind(store: Store) -> Iterator[Sink]:
     """A sink whose puts may still be under way when they return; all are done when it closes.
 
-    The error of a put comes at a later put or at the close.
+    The error of a put comes at a later put or at the close. A folder gains too: one flush of the
+    disk serves many files.
     """
-    if scheme_of(store.uri) not in OBJECT_SCHEMES:
-        yield store
-        return
     with ThreadPoolExecutor(WIDTH) as pool:
         behind = _Behind(store, pool)
         yield behind

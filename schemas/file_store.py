@@ -16,6 +16,7 @@ from schemas.address import ObjectMeta, Unfinished
 from schemas.errors import DamageError, StoreError
 
 TEMPORARY = ".tmp-"
+TRIES = 5  # to make a folder that others remove while it is empty
 
 
 class FileStore:
@@ -138,8 +139,15 @@ class FileStore:
     @contextmanager
     def _temporary(self, path: str) -> Iterator[tuple[Path, Path]]:
         final = self.root / path
-        final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(6)}"
+        for attempt in range(TRIES):
+            try:
+                final.parent.mkdir(parents=True, exist_ok=True)
+                temporary.touch(exist_ok=False)  # from now on nobody can take the folder away
+                break
+            except FileNotFoundError:  # somebody did, since it was empty
+                if attempt == TRIES - 1:
+                    raise
         try:
             yield temporary, final
         finally:

@@ -197,13 +197,14 @@ CATALOGUE: Final = (
     ),
     MeasureInfo(
         name="units_per_s", family="units", unit="units per s",
-        what="units after collapsing, per second", method="num_units over duration", source=OWN,
+        what="units after collapsing, per second; of several codebooks a frame is one",
+        method="num_units over duration", source=OWN,
         unavailable=NO_UNITS,
     ),
     MeasureInfo(
         name="unit_entropy_bits", family="units", unit="bits",
         what="how evenly the clip's frames use its units; 0 for one alone",
-        method="-sum p log2 p over frames, p the share of each unit",
+        method="-sum p log2 p over frames, p the share of each unit; of several codebooks the mean",
         source="Shannon 1948", unavailable=NO_UNITS,
     ),
     MeasureInfo(

@@ -25,7 +25,7 @@ def client_for(scheme: str, bucket: str, options: StoreOptions) -> "ObjectStore"
     if key not in _CLIENTS:
         try:
             _CLIENTS[key] = _MAKERS[scheme](bucket, options)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise SettingsError(f"output.store: {error}; correct the option") from error
     return _CLIENTS[key]
 

@@ -75,8 +75,13 @@ _CURES: Final = (
         "with fewer --workers: finished work is kept",
     ),
     (
-        "timed out|timeout",
+        "timed out|(?<!retry_)timeout",
         "the store did not answer in time; try again, or raise output.store.timeout_s",
+    ),
+    (
+        "404 Not Found|405 Method Not Allowed|501 Not Implemented",
+        "this may be no object store, or the bucket is gone; check --output and "
+        "output.store.endpoint, then " + LATER,
     ),
 )
 # What no repetition cures: the rest (5xx, resets, cut bodies, timeouts) is tried again.

@@ -232,7 +232,7 @@ class ObjectStore:
             try:
                 return operation()
             except FileNotFoundError as error:
-                if is_final(error):  # not the object: its bucket
+                if is_final(error) or verb == "write":  # not the object: its bucket
                     raise explained(error, verb, self._place(path)) from error
                 raise _Missing from error
             except PreconditionError:

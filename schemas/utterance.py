@@ -109,7 +109,7 @@ UNITS: Final = pa.schema(
         field(
             "codes",
             pa.list_(pa.int32()),
-            "unit ids [T'], null for roles without units",
+            "unit ids [nq * T'], codebook after codebook; null for roles without units",
             nullable=True,
         ),
         field(
@@ -125,7 +125,7 @@ UNITS: Final = pa.schema(
             "frames(num_samples) of the unit set; 0 without units",
             unit="frames",
         ),
-        field("num_units", pa.int32(), "length of codes; 0 without units", unit="units"),
+        field("num_units", pa.int32(), "T' of codes; 0 without units", unit="units"),
     ]
 )
 

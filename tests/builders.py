@@ -21,7 +21,7 @@ from schemas.columns import RowFailure, failure
 from schemas.conformance import conform, plain
 from schemas.conversation import Conversation, Turn, content_hash, row_id, turn
 from schemas.unitset import UnitSet
-from schemas.utterance import HEARD, MEASURES, SPEECH, UNITS, UTTERANCE, VOICE
+from schemas.utterance import HEARD, MEASURES, OWN_UNITS, SPEECH, UNITS, UTTERANCE, VOICE
 from tests.fakes import Parrot, Tone
 from tests.sound import RATE_HZ, sine, tone_flac, wav
 from transforms.ask import Prompts
@@ -336,6 +336,7 @@ def utterances(schema: pa.Schema, *rows: Mapping[str, Any]) -> pa.RecordBatch:
         "transcripts": [],
         "opinions": [],
         "measures": [],
+        "own_codes": None,
         "codes": None,
         "durations": None,
         "num_frames": 0,
@@ -350,7 +351,7 @@ def utterances(schema: pa.Schema, *rows: Mapping[str, Any]) -> pa.RecordBatch:
         row["num_samples"] = soundfile.info(io.BytesIO(row["flac"])).frames
         table.append({name: row[name] for name in schema.names})
     listened = (*HEARD, *TRANSCRIPTS, *OPINIONS)
-    known = pa.schema([*UTTERANCE, *VOICE, *SPEECH, *listened, *MEASURES, *UNITS])
+    known = pa.schema([*UTTERANCE, *VOICE, *SPEECH, *listened, *MEASURES, *OWN_UNITS, *UNITS])
     assert set(schema.names) <= set(known.names), schema.names
     return pa.RecordBatch.from_pylist(table, schema=schema)
 

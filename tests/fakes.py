@@ -20,8 +20,9 @@ from transforms.backends.chat.protocol import (
     Sampling,
 )
 from transforms.backends.listening import Clip, Transcript
-from transforms.backends.tts import Speech, VoiceSpec
+from transforms.backends.tts import Said, Say, Speech, TokenSet, VoiceSpec
 from transforms.backends.tts_endpoint import SpeechEndpoint
+from transforms.backends.tts_tokens import with_tokens
 from transforms.backends.tts_wire import SpeechAsk, SpeechForm, speech_reply
 
 TONES = {"low": 150.0, "middle": 220.0, "high": 330.0}
@@ -60,6 +61,30 @@ class Tone:
         wave = np.sin(2 * np.pi * np.cumsum(steps)) * (0.2 + word[3] / 512)
         quiet = np.zeros(RATE_HZ // 50)
         return Speech(pcm16(np.concatenate([quiet, wave, quiet])), RATE_HZ)
+
+
+@dataclass(frozen=True)
+class TokenTone(Tone):
+    """Tone, which says that it made its samples from tokens: one of 5 for every 640 of them."""
+
+    word: str = "tone"
+
+    @property
+    def name(self) -> str:
+        return self.word
+
+    def token_set(self) -> TokenSet:
+        return TokenSet(model="tone", model_sha256="", codebook_size=5, frame_rate_hz=25.0)
+
+    def speak_batch(self, items: Sequence[Say]) -> list[Said]:
+        return [self._said(item) for item in items]
+
+    def _said(self, item: Say) -> Said:
+        speech = self.speak(item.text, item.voice)
+        if not item.tokens:
+            return Said(speech)
+        codes = np.abs(speech.samples[::640].astype(np.int64)) % 5
+        return Said(with_tokens(speech, [codes], self.token_set(), self.name))
 
 
 @dataclass(frozen=True)

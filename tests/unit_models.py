@@ -98,7 +98,7 @@ def codec_step() -> CodecUnits:
 def own_step() -> OwnUnits:
     """Tokens of a speech model at 25 per second."""
     told = Described(
-        model="voice", model_sha256="v", sample_rate_hz=16000, hop_samples=640, grid="ceil",
+        model="tone", model_sha256="", sample_rate_hz=16000, hop_samples=640, grid="ceil",
         codebook_size=5,
     )  # fmt: skip
     return OwnUnits(set_name="own25", told=told, roles=("assistant",), slack_frames=2)

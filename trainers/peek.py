@@ -180,7 +180,7 @@ def _table(batch: Sequence[Sample]) -> Iterator[str]:
     header = f"{'user s':>7}{'all s':>7}{'units':>7}  first words"
     yield f"{'position':>8}  {'key':<27}{'shard':<14}{header}"
     for sample in batch[:SHOWN]:
-        text = next((turn.spoken_text for turn in sample.turns), "")
+        text = _visible(next((turn.spoken_text for turn in sample.turns), ""))
         words = text if len(text) <= WORDS else text[: WORDS - 3] + "..."
         shard = "-".join(sample.shard.split("-")[:2])
         lengths = f"{sample.user_s:>7.2f}{sample.duration_s:>7.2f}{sample.num_units:>7}"
@@ -188,6 +188,11 @@ def _table(batch: Sequence[Sample]) -> Iterator[str]:
         yield f"{sample.position:>8}  {sample.key:<27}{shard:<14}{lengths}  {words}{note}"
     if len(batch) > SHOWN:
         yield f"{'...':>8}  and {len(batch) - SHOWN} more"
+
+
+def _visible(text: str) -> str:
+    """One line, and no character of a row that could drive the terminal."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
 
 
 def _arrays(examples: Examples, batch: Sequence[Sample]) -> Batch:

@@ -48,7 +48,10 @@ class Call(TypedDict):
     key: str
     prompt_tokens: int
     completion_tokens: int
-    characters: NotRequired[int]  # of calls for speech alone: SPEECH_CALL
+    # Of calls that speak or hear alone: SPEECH_CALL and HEARING_CALL.
+    asked: NotRequired[str]
+    characters: NotRequired[int]
+    audio_ms: NotRequired[int]
 
 
 @dataclass(frozen=True)

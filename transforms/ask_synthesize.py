@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from schemas.columns import error_field, failure, field
 from schemas.errors import RowError
-from schemas.utterance import SPEECH
 from transforms.ask import CALLS_SUFFIX
 from transforms.asks import AskFn, AsksSpeech, SendFn
 from transforms.backends.chat.desk import Desk
@@ -26,9 +25,21 @@ SPEECH_CALL: Final = pa.struct(
         field("turn", pa.int32(), "the turn it was asked for", unit="turns"),
         field("attempt", pa.int32(), "0, or the number of the attempt", unit="attempts"),
         field("key", pa.string(), "the request's key, under which the reply is kept"),
+        field("asked", pa.string(), "the backend, by its name in the job"),
         field("characters", pa.int64(), "of the text", unit="characters"),
         field("prompt_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
         field("completion_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
+        field("audio_ms", pa.int64(), "of the speech that came", unit="milliseconds"),
+    ]
+)
+ASKED: Final = pa.schema(
+    [
+        field(
+            "synthesize" + CALLS_SUFFIX,
+            pa.list_(pa.field("item", SPEECH_CALL, nullable=False)),
+            "what was asked for the row, in order",
+        ),
+        error_field("synthesize"),
     ]
 )
 NOTHING: Final[dict[str, Any]] = {
@@ -40,6 +51,7 @@ NOTHING: Final[dict[str, Any]] = {
     "attempts": [],
     "words": [],
     "augmentation": "",
+    "own_codes": None,
 }
 
 
@@ -47,18 +59,12 @@ NOTHING: Final[dict[str, Any]] = {
 class AskSynthesize(AsksSpeech, Synthesize):
     """As Synthesize. It writes its own error column: what was paid for a failed row is kept too."""
 
-    writes: ClassVar[pa.Schema] = pa.schema(
-        [
-            *SPEECH,
-            field(
-                "synthesize" + CALLS_SUFFIX,
-                pa.list_(pa.field("item", SPEECH_CALL, nullable=False)),
-                "what was asked for the row, in order",
-            ),
-            error_field("synthesize"),
-        ]
-    )
     resources: Resources = Resources(batch_rows=ALL_ROWS)
+
+    @property
+    def writes(self) -> pa.Schema:
+        """Of a pipeline that keeps no tokens, none."""
+        return pa.schema([*super().writes, *ASKED])
 
     @property
     def services(self) -> tuple[ChatBackend, ...]:
@@ -90,6 +96,7 @@ class AskSynthesize(AsksSpeech, Synthesize):
         """The batch function, which takes the desk of the rows' partition too."""
         asking = self._endpoints()
         others = [item for item in self.backends if not isinstance(item, SpeechEndpoint)]
+        backend = {voice.id: voice.backend for voice in self.bank.voices}
         with self._opened(others) as (speakers, judge):
 
             def run(batch: pa.RecordBatch, desk: Desk) -> pa.RecordBatch:
@@ -97,7 +104,10 @@ class AskSynthesize(AsksSpeech, Synthesize):
                 rows = batch.to_pylist()
                 done = self._spoken(rows, {**speakers, **here}, judge)
                 return pa.RecordBatch.from_pylist(
-                    [_columns(row["turn"], *one) for row, one in zip(rows, done, strict=True)],
+                    [
+                        _columns(row["turn"], backend.get(row["voice"], ""), *one)
+                        for row, one in zip(rows, done, strict=True)
+                    ],
                     schema=self.writes,
                 )
 
@@ -105,16 +115,21 @@ class AskSynthesize(AsksSpeech, Synthesize):
 
 
 def _columns(
-    turn: int, settled: dict[str, Any] | RowError, paid: list[tuple[int, Paid]]
+    turn: int,
+    asked: str,
+    settled: dict[str, Any] | RowError,
+    paid: list[tuple[int, Paid]],
 ) -> dict[str, Any]:
     calls = [
         {
             "turn": turn,
             "attempt": attempt,
             "key": call.key,
+            "asked": asked,
             "characters": call.characters,
             "prompt_tokens": call.prompt_tokens,
             "completion_tokens": call.completion_tokens,
+            "audio_ms": call.audio_ms,
         }
         for attempt, call in paid
     ]

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from schemas.columns import error_field, failure, field
-from transforms.ask import CALL, CALLS_SUFFIX
+from transforms.ask import CALLS_SUFFIX
 from transforms.asks import AskFn, AsksSpeech, SendFn
 from transforms.backends.asr_endpoint import ALL_ROWS, TranscriptionEndpoint
 from transforms.backends.chat.desk import Desk
@@ -17,6 +17,18 @@ from transforms.backends.chat.protocol import ChatBackend
 from transforms.backends.listening import Transcript
 from transforms.step import Resources
 from transforms.transcribe import TRANSCRIPTS, Transcribe
+
+HEARING_CALL: Final = pa.struct(
+    [
+        field("turn", pa.int32(), "the turn that was heard", unit="turns"),
+        field("attempt", pa.int32(), "0", unit="attempts"),
+        field("key", pa.string(), "the request's key, under which the reply is kept"),
+        field("asked", pa.string(), "the recognizer, by its part of the job: asr or second"),
+        field("prompt_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
+        field("completion_tokens", pa.int64(), "as the server counts; 0: not told", unit="tokens"),
+        field("audio_ms", pa.int64(), "of the clip", unit="milliseconds"),
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +40,7 @@ class AskTranscribe(AsksSpeech, Transcribe):
             *TRANSCRIPTS,
             field(
                 "transcribe" + CALLS_SUFFIX,
-                pa.list_(pa.field("item", CALL, nullable=False)),
+                pa.list_(pa.field("item", HEARING_CALL, nullable=False)),
                 "what was asked for the row, in the order of the recognizers",
             ),
             error_field("transcribe"),
@@ -96,10 +108,12 @@ class AskTranscribe(AsksSpeech, Transcribe):
                 "turn": row["turn"],
                 "attempt": 0,
                 "key": request.key,
+                "asked": getattr(recognizer, "setting", "").removeprefix("checks."),
                 "prompt_tokens": request.prompt_tokens,
                 "completion_tokens": request.completion_tokens,
+                "audio_ms": request.audio_ms,
             }
-            for item in found
+            for recognizer, item in zip(self.recognizers, found, strict=True)
             for request in item.requests
         ]
         problem = next((item.error for item in found if item.error is not None), None)

@@ -18,7 +18,10 @@ NO_MANNER: Final[dict[str, Any]] = {"style": "", "emotion": "", "manner_ignored"
 
 @dataclass(frozen=True, kw_only=True)
 class Cast(Step):
-    """Draws from the bank by weight, from (seed, row id, role); source audio keeps its speaker."""
+    """Draws from the bank by weight and quota, from (seed, row id, role).
+
+    Source audio keeps its speaker.
+    """
 
     seed: int
     bank: VoiceBank
@@ -34,7 +37,10 @@ class Cast(Step):
     def identity(self) -> Identity:
         digests = self.digests()
         bank = [{**voice.facts(), "digest": digests[voice.id]} for voice in self.bank.voices]
-        return {"seed": self.seed, "bank": bank}
+        told: dict[str, Any] = {"seed": self.seed, "bank": bank}
+        if self.bank.quotas:  # a bank without any keeps its fingerprint
+            told["quotas"] = [quota.facts() for quota in self.bank.quotas]
+        return told
 
     def digests(self) -> dict[str, str]:
         """For each voice of the bank, the hash of all that its sound depends on."""

@@ -39,6 +39,10 @@ class ClusterUnits(UnitStep):
     version: ClassVar[int] = 1
     uses: ClassVar[tuple[str, ...]] = (FitCentroids.name,)
 
+    @property
+    def first_counts(self) -> bool:
+        return not self.model.bit_stable
+
     def identity(self) -> Identity:
         return {
             "model": dict(self.model.identity()),

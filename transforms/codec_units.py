@@ -30,6 +30,10 @@ class CodecUnits(UnitStep):
 
     version: ClassVar[int] = 1
 
+    @property
+    def first_counts(self) -> bool:
+        return not self.model.bit_stable
+
     def identity(self) -> Identity:
         return {
             "model": dict(self.model.identity()),

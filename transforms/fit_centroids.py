@@ -55,7 +55,7 @@ class FitCentroids(Fit):
     device: str = "cpu"
 
     name: ClassVar[str] = "kmeans"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[TableName] = "utterances"
     reads: ClassVar[pa.Schema] = pa.schema(
         [
@@ -67,7 +67,7 @@ class FitCentroids(Fit):
     def identity(self) -> Identity:
         if self.given is not None:
             return {"given": self.given.sha256}
-        libraries = ("torch",) if self.method == "torch" else ("scikit-learn", "scipy")
+        libraries = ("torch" if self.method == "torch" else "scikit-learn", "scipy")
         return {
             "model": dict(self.model.identity()),
             "seed": self.seed,

@@ -18,6 +18,7 @@ class MeasureUnits(Step):
     """Adds UNIT_MEASURES. A step of its own: new units measure no sound anew."""
 
     name: ClassVar[str] = "measure_units"
+    version: ClassVar[int] = 2
     table: ClassVar[TableName] = "utterances"
     reads: ClassVar[pa.Schema] = pa.schema(
         [
@@ -42,6 +43,7 @@ class MeasureUnits(Step):
                     row["durations"],
                     row["num_frames"],
                     row["num_samples"] / row["sample_rate_hz"],
+                    len(row["codes"] or ()) // row["num_units"] if row["num_units"] else 1,
                 )
                 kept = [item for item in row["measures"] if item["name"] not in UNIT_MEASURES]
                 rows.append(sorted([*kept, *found], key=lambda item: item["name"]))

@@ -20,9 +20,9 @@ from transforms.unit_step import NO_UNITS, UnitStep, checked_row
 class OwnUnits(UnitStep):
     """Tokens of the turns of ``roles``, from the column that a speech backend filled.
 
-    The audio was trimmed and resampled after they were made, so their number may miss frames(n) by
-    ``slack_frames``. A turn whose audio has no such tokens fails: a unit set is never half the
-    model's own and half extracted from audio.
+    A vocoder may round its edges, so their number may miss frames(n) by ``slack_frames``; nothing
+    else moves the audio against them (ADR 0080). A turn whose audio has no such tokens fails: a
+    unit set is never half the model's own and half extracted from audio.
     """
 
     set_name: str

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from schemas.errors import RowError
-from schemas.utterance import SPEECH, UTTERANCE, VOICE
+from schemas.utterance import OWN_UNITS, SPEECH, UTTERANCE, VOICE
 from transforms.attempts import Variation, variation
 from transforms.backends.listening import Aligner
 from transforms.backends.tts import (
@@ -42,6 +42,9 @@ class Synthesize(Step):
     that the step reads, so a changed voice redoes its own utterances and no others. Each result is
     checked, and tried again with another rate, seed and spelling while its score is under
     ``retry_below`` (transforms/attempts.py); all attempts are kept with their measures.
+
+    Of ``own_voices``, ids, the tokens are kept from which their models made the speech. These are
+    the tokens of one rate, so attempts of these voices differ in seed and spelling alone.
     """
 
     bank: VoiceBank
@@ -52,6 +55,7 @@ class Synthesize(Step):
     retry_below: float = 0.0
     aligner: Aligner | None = None  # None: attempts are judged by their sound alone
     finish: Finish | None = None  # None: what the voice said ships as it is
+    own_voices: tuple[str, ...] = ()
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 2
@@ -65,8 +69,12 @@ class Synthesize(Step):
             *VOICE,
         ]
     )
-    writes: ClassVar[pa.Schema] = SPEECH
     resources: Resources = Resources(batch_rows=1)
+
+    @property
+    def writes(self) -> pa.Schema:
+        """Of a pipeline that keeps no tokens, none."""
+        return pa.schema([*SPEECH, *(OWN_UNITS if self.own_voices else ())])
 
     def identity(self) -> Identity:
         return {
@@ -76,6 +84,7 @@ class Synthesize(Step):
             "retry_below": self.retry_below,
             "aligner": None if self.aligner is None else self.aligner.identity(),
             **({} if self.finish is None else {"finish": self.finish.identity()}),
+            **({"own_voices": sorted(self.own_voices)} if self.own_voices else {}),
             **versions("soundfile", "soxr", "numpy"),
         }
 
@@ -90,7 +99,7 @@ class Synthesize(Step):
 
             def synthesize(batch: pa.RecordBatch) -> pa.RecordBatch:
                 rows = [settled for settled, _ in self._spoken(batch.to_pylist(), speakers, judge)]
-                return _whole(rows)
+                return _whole(rows, self.writes)
 
             yield synthesize
 
@@ -153,22 +162,24 @@ class Synthesize(Step):
                 lang, text = row["lang"], row["spoken_text"]
                 how = variation(number, text, lang, self.seed, row["id"], row["turn"])
                 voice = voices[row["voice"]]
+                own = voice.id in self.own_voices
+                how = replace(how, rate=1.0) if own else how
                 rate = min(FACTORS[1], max(FACTORS[0], voice.spec.rate * how.rate))
-                say = Say(how.text, replace(voice.spec, rate=rate, seed=how.seed))
+                say = Say(how.text, replace(voice.spec, rate=rate, seed=how.seed), own)
                 batches.setdefault(voice.backend, []).append((item, how, say))
         return batches
 
 
-def _whole(rows: list[dict[str, Any] | RowError]) -> pa.RecordBatch:
+def _whole(rows: list[dict[str, Any] | RowError], schema: pa.Schema) -> pa.RecordBatch:
     """The rows as one batch; their errors, where there are any."""
     if not any(isinstance(row, RowError) for row in rows):
-        return pa.RecordBatch.from_pylist(rows, schema=SPEECH)
+        return pa.RecordBatch.from_pylist(rows, schema=schema)
     if len(rows) == 1:
         assert isinstance(rows[0], RowError)
         raise rows[0]
     raise SomeRowsFailed(
         [
-            row if isinstance(row, RowError) else pa.RecordBatch.from_pylist([row], schema=SPEECH)
+            row if isinstance(row, RowError) else pa.RecordBatch.from_pylist([row], schema=schema)
             for row in rows
         ]
     )

@@ -11,7 +11,7 @@ from schemas.utterance import Attempt, Measure, Word
 from transforms.attempts import Variation, best, score
 from transforms.audio import decode_source_audio, encode_flac, resample, to_float, to_int16
 from transforms.backends.listening import OpenAligner
-from transforms.backends.tts import Paid, Said, Samples, Speech
+from transforms.backends.tts import Paid, Said, Samples, Speech, Tokens
 from transforms.backends.tts_sound import MIN_PEAK
 from transforms.finish import Finisher
 from transforms.hearing import align_measures, aligned_words
@@ -67,7 +67,7 @@ class Tries:
         self.waiting = row["audio"] is None
         self.paid: list[tuple[int, Paid]] = []
         self._attempts: list[Attempt] = []
-        self._results: list[tuple[Samples, list[Word]]] = []
+        self._results: list[tuple[Samples, list[Word], Tokens | None]] = []
         self._fault: RowError | None = None  # that no further attempt can mend
         self._first: SynthesisError | None = None
 
@@ -80,7 +80,7 @@ class Tries:
         except RowError as error:
             self._fault = error
         else:
-            self._results.append((samples, []))
+            self._results.append((samples, [], None))
 
     def attempted(self, how: Variation, said: Said, judge: Judge) -> None:
         """Take note of an attempt, and of whether another is wanted."""
@@ -113,7 +113,7 @@ class Tries:
                 "measures": measures,
             }
         )
-        self._results.append((samples, words))
+        self._results.append((samples, words, said.speech.tokens if said.speech else None))
         self.waiting = error is not None or mark < judge.retry_below
 
     def settled(self, sample_rate_hz: int) -> dict[str, Any] | RowError:
@@ -127,7 +127,7 @@ class Tries:
                 return self._first
             kept = best(self._attempts)
             self._attempts[kept]["kept"] = True
-        samples, words = self._results[kept]
+        samples, words, tokens = self._results[kept]
         flac = encode_flac(samples, sample_rate_hz)
         source = self.row["audio"] is not None
         return {
@@ -139,6 +139,7 @@ class Tries:
             "attempts": self._attempts,
             "words": words,
             "augmentation": "",
+            "own_codes": None if tokens is None else tokens.codes.reshape(-1).tolist(),
         }
 
 

@@ -1,19 +1,17 @@
 """The voice bank: who asks, who answers, and who is kept for evaluation."""
 
-import difflib
 import hashlib
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, cast
-
-import yaml
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, TypeAlias
 
 from schemas.errors import SettingsError
 from transforms.backends.tts import MANNERS, Reference, VoiceSpec
-from transforms.references import read_reference
+from transforms.quotas import Quota, fitted
 
 Role: TypeAlias = Literal["user", "assistant"]
 Split: TypeAlias = Literal["train", "eval"]
@@ -21,6 +19,10 @@ Split: TypeAlias = Literal["train", "eval"]
 ROLES: Final[tuple[Role, ...]] = ("user", "assistant")
 SPLITS: Final[tuple[Split, ...]] = ("train", "eval")
 FACTORS: Final = (0.2, 5.0)  # what a rate or a pitch may multiply by
+NEWER: Final = (  # keys that a manifest holds only where they are set
+    *("accent", "style", "emotion", "instruction", "task"),
+    *("reference_text", "reference_sha256", "consent"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class Voice:
     def facts(self) -> dict[str, Any]:
         """Its keys as a manifest keeps them: no path, and of what is newer only what is set."""
         found = asdict(self)
-        for key in (*_NEWER, "reference"):
+        for key in (*NEWER, "reference"):
             if key == "reference" or not found[key]:
                 del found[key]
         return found
@@ -99,6 +101,12 @@ class VoiceBank:
     """Voices in the order of their ids. One assistant voice per language, in both splits."""
 
     voices: tuple[Voice, ...]
+    quotas: tuple[Quota, ...] = ()  # sorted by attribute
+
+    @cached_property
+    def lineups(self) -> dict[tuple[Role, str, Split], "Lineup"]:
+        """The places that were asked for, so that none is worked out twice."""
+        return {}
 
     @property
     def langs(self) -> tuple[str, ...]:
@@ -109,6 +117,25 @@ class VoiceBank:
     def unrecognizable(self) -> frozenset[str]:
         """The ids of the voices that speech recognition cannot judge."""
         return frozenset(voice.id for voice in self.voices if not voice.recognizable)
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """Who may speak in one place: voices in the order of their ids, and what counts for a draw.
+
+    ``weights`` are the voices' own, or their shares where a quota covers the place. ``bounds`` are
+    the running sums.
+    """
+
+    voices: tuple[Voice, ...]
+    weights: tuple[float, ...]
+    bounds: tuple[float, ...]
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What part of the draws each voice gets."""
+        total = math.fsum(self.weights)
+        return tuple(weight / total for weight in self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,29 +170,28 @@ class Disjointness:
         return " ".join(_sentence(lang) for lang in self.langs)
 
 
-def load_bank(path: Path) -> VoiceBank:
-    """Read and check a bank. Raises SettingsError naming the file, the voice and the key."""
-    try:
-        document: object = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"voice bank {path}: {error.strerror}; see voices.bank") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"voice bank {path}: not YAML: {error}") from error
-    entries = document.get("voices") if isinstance(document, dict) else None
-    if not isinstance(document, dict) or set(document) != {"voices"} or not entries:
-        got = sorted(map(str, document)) if isinstance(document, dict) else document
-        raise SettingsError(
-            f"voice bank {path}: got {got!r}, wants one key `voices` with a list of voices"
-        )
-    if not isinstance(entries, list):
-        raise SettingsError(f"voice bank {path}: `voices` is {entries!r}, wants a list of voices")
-    voices = [_voice(entry, number, path) for number, entry in enumerate(entries, start=1)]
-    return _checked(voices, path)
-
-
 def candidates(bank: VoiceBank, role: Role, lang: str, split: Split) -> tuple[Voice, ...]:
     """The voices that may speak there, in the order of their ids. May be empty."""
     return tuple(v for v in bank.voices if v.lang == lang and role in v.roles and split in v.splits)
+
+
+def lineup(bank: VoiceBank, role: Role, lang: str, split: Split) -> Lineup:
+    """The voices of a place and their weights, quotas applied. May be empty.
+
+    Raises SettingsError for quotas that cannot be met there.
+    """
+    found = bank.lineups.get((role, lang, split))
+    if found is None:
+        able = candidates(bank, role, lang, split)
+        weights = tuple(voice.weight for voice in able)
+        quotas = [quota for quota in bank.quotas if quota.covers(role, lang, split)]
+        if able and quotas:
+            kinds = [tuple(getattr(voice, quota.by) for quota in quotas) for voice in able]
+            where = f"voice bank: {role} voices of {lang!r} in {split}"
+            weights = fitted(weights, kinds, quotas, where)
+        bounds = tuple(math.fsum(weights[: place + 1]) for place in range(len(able)))
+        found = bank.lineups[role, lang, split] = Lineup(able, weights, bounds)
+    return found
 
 
 def choose(bank: VoiceBank, *, role: Role, lang: str, split: Split, draw: float) -> Voice:
@@ -174,18 +200,16 @@ def choose(bank: VoiceBank, *, role: Role, lang: str, split: Split, draw: float)
     Raises SettingsError where the bank has no voice for the place.
     """
     assert 0.0 <= draw < 1.0, draw
-    able = candidates(bank, role, lang, split)
-    if not able:
+    here = lineup(bank, role, lang, split)
+    if not here.voices:
         raise SettingsError(
             f"voice bank: no {role} voice for {lang!r} in {split}; it speaks "
             f"{', '.join(bank.langs)}: add a voice with `lang: {lang}`, `roles: [{role}]`, "
             f"`splits: [{split}]`, or leave that language out"
         )
-    point = draw * math.fsum(voice.weight for voice in able)
-    for index, voice in enumerate(able):
-        if point < math.fsum(v.weight for v in able[: index + 1]):
-            return voice
-    return able[-1]  # the product was rounded up to the sum
+    total = here.bounds[-1]
+    point = min(draw * total, math.nextafter(total, 0.0))  # the product may be rounded up to it
+    return here.voices[bisect_right(here.bounds, point)]
 
 
 def disjointness(bank: VoiceBank) -> Disjointness:
@@ -251,118 +275,3 @@ def _sentence(lang: LangDisjointness) -> str:
         f"{lang.lang}: the user voices of train and eval are NOT disjoint: eval's "
         f"{', '.join(lang.shared_voices)} are heard in train too (speakers: {speakers})."
     )
-
-
-_KEYS: Final = {f.name: f for f in fields(Voice)}
-_WORDS: Final = ("id", "speaker_id", "gender", "lang", "backend", "name", "license")
-_NEWER: Final = (
-    *("accent", "style", "emotion", "instruction", "task"),
-    *("reference_text", "reference_sha256", "consent"),
-)
-_TEXTS: Final = (*_NEWER, "reference")  # may be left out
-_NUMBERS: Final = ("rate", "pitch", "weight")
-_FLAGS: Final = ("recognizable",)
-_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"roles": ROLES, "splits": SPLITS}
-
-
-@dataclass
-class _Entry:
-    """One entry of the file on its way to a Voice."""
-
-    where: str
-    values: dict[str, object] = field(default_factory=dict)
-
-    def wrong(self, key: str, wanted: str) -> SettingsError:
-        return SettingsError(f"{self.where}: `{key}` is {self.values.get(key)!r}, wants {wanted}")
-
-    def word(self, key: str) -> str:
-        value = self.values[key]
-        if not isinstance(value, str) or not value.strip():
-            raise self.wrong(key, "text (in quotes where YAML reads it as something else)")
-        return value
-
-    def number(self, key: str) -> float:
-        value = self.values[key]
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.wrong(key, "a number")
-        if not math.isfinite(value) or value <= 0:
-            raise self.wrong(key, "a number above 0")
-        if key != "weight" and not FACTORS[0] <= value <= FACTORS[1]:
-            raise self.wrong(key, f"a factor from {FACTORS[0]} to {FACTORS[1]}")
-        return float(value)
-
-    def flag(self, key: str) -> bool:
-        value = self.values[key]
-        if not isinstance(value, bool):
-            raise self.wrong(key, "true or false")
-        return value
-
-    def choices(self, key: str) -> tuple[str, ...]:
-        value, allowed = self.values[key], _CHOICES[key]
-        chosen = [word for word in allowed if isinstance(value, list) and word in value]
-        if not isinstance(value, list) or not chosen or len(chosen) != len(value):
-            raise self.wrong(key, f"a list of {' or '.join(allowed)}, each at most once")
-        return tuple(chosen)
-
-
-def _voice(entry: object, number: int, path: Path) -> Voice:
-    where = f"voice bank {path}: voice {number}"
-    if not isinstance(entry, dict):
-        raise SettingsError(f"{where} is {entry!r}, wants keys such as id, backend and name")
-    if isinstance(entry.get("id"), str):
-        where = f"{where} ({entry['id']})"
-    for key in entry:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(str(key), _KEYS, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"it wants {', '.join(_KEYS)}"
-            raise SettingsError(f"{where}: unknown key `{key}`: {hint}")
-    missing = [k for k, f in _KEYS.items() if f.default is MISSING and k not in entry]
-    if missing:
-        raise SettingsError(f"{where}: `{missing[0]}` is missing; every voice wants it")
-    reader = _Entry(where, entry)
-    values: dict[str, object] = {}
-    values.update({key: reader.word(key) for key in _WORDS})
-    values.update({key: reader.word(key) for key in _TEXTS if key in entry})
-    values.update({key: reader.number(key) for key in _NUMBERS if key in entry})
-    values.update({key: reader.flag(key) for key in _FLAGS if key in entry})
-    values.update({key: reader.choices(key) for key in _CHOICES if key in entry})
-    made = Voice(**cast("dict[str, str]", values))  # type: ignore[arg-type]  # read by kind above
-    return with_reference(made, path.parent, where) if made.reference else made
-
-
-def with_reference(voice: Voice, folder: Path, where: str) -> Voice:
-    """A cloned voice with its clip's path and checksum. Raises SettingsError with the cure."""
-    if not voice.consent:
-        raise SettingsError(
-            f"{where}: it clones a person from `reference`, and there is no `consent`; write who "
-            "agreed to what and when, or take a voice that needs no clip"
-        )
-    path = (folder / Path(voice.reference).expanduser()).absolute()
-    sha256 = read_reference(path, where)
-    if voice.reference_sha256 not in ("", sha256):
-        raise SettingsError(
-            f"{where}: {path} has the checksum {sha256[:16]}, wants `reference_sha256` "
-            f"{voice.reference_sha256[:16]}: another clip stands there; restore it, or drop the key"
-        )
-    return replace(voice, reference=str(path), reference_sha256=sha256)
-
-
-def _checked(voices: list[Voice], path: Path) -> VoiceBank:
-    bank = VoiceBank(tuple(sorted(voices, key=lambda voice: voice.id)))
-    for first, second in zip(bank.voices, bank.voices[1:], strict=False):
-        if first.id == second.id:
-            raise SettingsError(f"voice bank {path}: two voices have the id {first.id!r}")
-    for lang in bank.langs:
-        answering = [v for v in bank.voices if v.lang == lang and "assistant" in v.roles]
-        if len(answering) != 1:
-            ids = ", ".join(voice.id for voice in answering) or "none"
-            raise SettingsError(
-                f"voice bank {path}: {lang!r} has {len(answering)} assistant voices ({ids}), wants "
-                "exactly one: write `roles: [user]` on the voices that only ask"
-            )
-        if answering[0].splits != SPLITS:
-            raise SettingsError(
-                f"voice bank {path}: the assistant voice {answering[0].id!r} is in "
-                f"{', '.join(answering[0].splits)} only, wants both splits: one voice answers all"
-            )
-    return bank

@@ -18,12 +18,13 @@ from jobs.report.words import clipped
 from schemas.snapshot import Manifest, snapshot_path
 from schemas.store import Store
 from schemas.unitset import UnitSet
+from transforms.quotas import Quota
 from transforms.voices import disjointness
 
 TASKS: Final = ["text-to-speech", "automatic-speech-recognition", "audio-to-audio"]
 TAGS: Final = ["speech", "speech-instructions", "synthetic", "discrete-units", "voxmill"]
 SIZES: Final = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"))
-LARGER: Final = ((1e7, "1M<n<10M"), (1e8, "10M<n<100M"), (1e9, "100M<n<1B"))
+LARGER: Final = ((1e7, "1M<n<10M"), (1e8, "10M<n<100M"), (1e9, "100M<n<1B"), (1e10, "1B<n<10B"))
 EXCERPT_CHARS: Final = 160
 
 
@@ -185,7 +186,14 @@ def _voices(stats: Corpus) -> str:
         for voice in stats.bank.voices
     ]
     head = ["voice", "language", "roles", "splits", "speaker", "backend", "license"]
-    return f"{disjointness(stats.bank).sentence}\n\n{_table(head, rows)}"
+    told = [disjointness(stats.bank).sentence, *map(_quota, stats.bank.quotas)]
+    return "\n\n".join([" ".join(told), _table(head, rows)])
+
+
+def _quota(quota: Quota) -> str:
+    shares = ", ".join(f"{as_code(value or 'none')} {share:.1%}" for value, share in quota.shares)
+    where = " and ".join(quota.splits) + (f" ({', '.join(quota.langs)})" if quota.langs else "")
+    return f"Drawn in {where} so that {quota.role} voices are expected by {quota.by}: {shares}."
 
 
 def _units(manifest: Manifest, stats: Corpus) -> list[str]:

@@ -9,7 +9,7 @@ from jobs.report.corpus import Corpus
 from schemas.errors import SettingsError
 from schemas.snapshot import Manifest
 
-Kind: TypeAlias = Literal["source", "language model", "speech synthesis", "voice"]
+Kind: TypeAlias = Literal["source", "earlier corpus", "language model", "speech synthesis", "voice"]
 # Programs whose license covers the program and says nothing of the sound that it makes. What a
 # voice of theirs is licensed under is said in the voice bank.
 PROGRAMS: Final = {"espeak": "GPL-3.0-or-later"}
@@ -26,11 +26,19 @@ class Part:
     samples: int = 0
     terms: Terms | None = None
     binds: bool = True  # whether the license reaches what is made with it
+    utterances: int = 0  # of a voice, in the place of samples
 
     @property
     def told(self) -> str:
         """In words, for lists of what is unknown."""
         return f"{self.kind} {self.name}: {self.license or 'none given'}"
+
+    @property
+    def covers(self) -> str:
+        """How much rests on it, in words; empty where that is not counted."""
+        if self.utterances:
+            return f"{self.utterances:,} utterances"
+        return f"{self.samples:,} samples" if self.samples else ""
 
 
 @dataclass(frozen=True)
@@ -49,16 +57,23 @@ class Granted:
         return not self.unknown and not self.forbidding
 
     def alike(self) -> list[tuple[Part, list[str]]]:
-        """Parts of one kind under one license as one, with all their names and samples."""
+        """Parts of one kind under one license as one, with all their names.
+
+        Samples of several sources add up; several models have written the same samples.
+        """
         found: dict[tuple[Kind, str, bool], list[Part]] = {}
         for part in self.parts:
             found.setdefault((part.kind, part.license, part.binds), []).append(part)
         return [
             (
-                replace(parts[0], samples=sum(part.samples for part in parts)),
+                replace(
+                    parts[0],
+                    samples=(sum if kind == "source" else max)(part.samples for part in parts),
+                    utterances=sum(part.utterances for part in parts),
+                ),
                 [part.name for part in parts],
             )
-            for parts in found.values()
+            for (kind, _, _), parts in found.items()
         ]
 
     def front_matter(self) -> dict[str, str]:
@@ -134,31 +149,47 @@ def _with(part: Part, told: Mapping[str, str]) -> Part:
 def _parts(manifest: Manifest, corpus: Corpus) -> Iterator[Part]:
     for (source, granted), amount in sorted(corpus.origins.items()):
         yield Part("source", source, granted, amount.samples, terms_of(granted))
-    yield from _models(dict(manifest["settings"]), corpus)
-    yield from _voices(corpus)
+    settings: dict[str, Any] = dict(manifest["settings"])
+    yield from _models(settings, corpus)
+    read_from = settings.get("source")
+    earlier = read_from.get("snapshot") if isinstance(read_from, dict) else None
+    if earlier is not None:
+        # who spoke and wrote there is in no row: what its own card says has to be told
+        yield Part("earlier corpus", str(earlier["identity"])[:12], "", _accepted(corpus))
+    yield from _voices(corpus, told=earlier is not None)
 
 
-def _voices(corpus: Corpus) -> Iterator[Part]:
-    """The programs that speak, and the voices that are heard."""
+def _accepted(corpus: Corpus) -> int:
+    return sum(amount.samples for amount in corpus.places.values())
+
+
+def _voices(corpus: Corpus, *, told: bool) -> Iterator[Part]:
+    """The programs that speak, and the voices that are heard.
+
+    One that the bank does not have is of unknown license, unless an earlier corpus stands for it.
+    """
     heard: dict[str, int] = {}
     for (_, _, _, voice, _), amount in corpus.voices.items():
-        heard[voice] = heard.get(voice, 0) + amount.samples
+        heard[voice] = heard.get(voice, 0) + amount.utterances
     by_id = {voice.id: voice for voice in corpus.bank.voices}
     for backend in sorted({by_id[name].backend for name in heard if name in by_id}):
         if backend in PROGRAMS:
             granted = PROGRAMS[backend]
             yield Part("speech synthesis", backend, granted, 0, terms_of(granted), binds=False)
-    for name, samples in sorted(heard.items()):
+    for name, utterances in sorted(heard.items()):
         if name in by_id:
             known = by_id[name]
             # the bank gives such a voice the license of the program that makes it
             binds = known.license != PROGRAMS.get(known.backend)
-            yield Part("voice", name, known.license, samples, terms_of(known.license), binds)
+            terms = terms_of(known.license)
+            yield Part("voice", name, known.license, 0, terms, binds, utterances)
+        elif name and not told:
+            yield Part("voice", name, "", utterances=utterances)
 
 
 def _models(settings: dict[str, Any], corpus: Corpus) -> Iterator[Part]:
     """The language models that wrote what is said."""
-    samples = sum(amount.samples for amount in corpus.places.values())
+    samples = _accepted(corpus)
     names = [
         settings[step]["chat"]["model"]
         for step in ("rewrite", "respond")

@@ -38,7 +38,7 @@ def _outcome(granted: Granted) -> str:
 
 
 def _table(granted: Granted) -> str:
-    lines = ["| part | name | license | asks for | samples |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| part | name | license | asks for | covers |", "| --- | --- | --- | --- | --- |"]
     for part, names in granted.alike():
         if not part.binds:
             asks = "covers the program, not its sound"
@@ -49,7 +49,5 @@ def _table(granted: Granted) -> str:
         named = ", ".join(as_code(name) for name in names[:MAX_NAMES])
         named += f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
         cells = [part.kind, named, as_code(part.license), asks]
-        lines.append(
-            "| " + " | ".join([*cells, f"{part.samples:,}" if part.samples else ""]) + " |"
-        )
+        lines.append("| " + " | ".join([*cells, part.covers]) + " |")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ NO_TRAINING: Final = "its output may not improve other language models"
 NAMED: Final = "models trained on its output must carry its name"
 TERMS: Final = "its terms of use pass on"
 FORBIDDING: Final = (NO_DERIVATIVES, NO_TRAINING)
+MAX_CHARS: Final = 400  # of an expression; what is longer is a text and no license's name
 
 
 @dataclass(frozen=True)
@@ -69,21 +70,38 @@ TABLE: Final = {
 
 
 def terms_of(license_id: str) -> Terms | None:
-    """What a license asks; None if it is not known.
+    """What a license, or an expression of several, asks; None if it is not known.
 
-    Of ``A OR B`` the one that asks less, of ``A AND B`` all; other expressions are not known.
+    Of ``A OR B`` the one that asks less, of ``A AND B`` all; brackets bind first, then AND.
     """
-    text = license_id.strip().lower()
-    if " or " in text:
-        known = [terms_of(part) for part in text.strip("()").split(" or ")]
-        able = [item for item in known if item is not None]
+    text = " ".join(license_id.lower().split())
+    if len(text) > MAX_CHARS:
+        return None
+    if len(either := _apart(text, "or")) > 1:
+        able = [item for item in map(terms_of, either) if item is not None]
         return min(able, key=lambda item: item.rank, default=None)
-    if " and " in text:
-        parts = [terms_of(part) for part in text.strip("()").split(" and ")]
-        every = [item for item in parts if item is not None]
+    if len(parts := _apart(text, "and")) > 1:
+        every = [item for item in map(terms_of, parts) if item is not None]
         if len(every) < len(parts):
             return None
         strictest = max(every, key=lambda item: item.rank)
         asks = tuple(dict.fromkeys(ask for item in every for ask in item.asks))
         return Terms(strictest.hub, strictest.rank, asks)
+    if text.startswith("(") and text.endswith(")"):
+        return terms_of(text[1:-1])
     return TABLE.get(_OTHER_NAMES.get(text, text))
+
+
+def _apart(text: str, word: str) -> list[str]:
+    """What stands between the words outside of all brackets; the whole where these do not pair."""
+    found: list[list[str]] = [[]]
+    depth = 0
+    for item in text.split():
+        if depth == 0 and item == word:
+            found.append([])
+            continue
+        depth += item.count("(") - item.count(")")
+        if depth < 0:
+            return [text]
+        found[-1].append(item)
+    return [text] if depth else [" ".join(items) for items in found]

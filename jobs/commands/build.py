@@ -12,9 +12,11 @@ from jobs.cards.license import granted_of
 from jobs.doctor.doctor import quick, quick_heard, quick_speech
 from jobs.doctor.units import try_plan
 from jobs.engines import check_engine, num_workers, start_engine
-from jobs.estimate import FILE as ESTIMATE
-from jobs.estimate import Guess, estimate, with_truth
+from jobs.estimate import estimate
+from jobs.guess import FILE as ESTIMATE
+from jobs.guess import Guess, with_truth
 from jobs.metrics import LOOPBACK, serving
+from jobs.prices import with_prices
 from jobs.progress import ProgressView
 from jobs.recipes.chat import read_keys
 from jobs.recipes.recipe import request_of
@@ -78,6 +80,7 @@ def build_job(
         workers=workers,
         beam=beam,
     )
+    job = with_prices(job, path.parent)
     if beam and job.engine.name != "beam":
         raise SettingsError(
             f"-- {' '.join(beam)}: what stands after -- is for Beam, and the engine is "

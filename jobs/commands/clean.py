@@ -10,6 +10,7 @@ from schemas.store import StoreAddress, open_store
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SHOWN = 20
+OURS = ("snapshots", "running", "inputs", "commits", "shards", "work")  # one of them is there
 
 
 def clean(
@@ -23,6 +24,11 @@ def clean(
     """Remove the garbage of a corpus, or only tell it; text for people, figures for programs."""
     grace_s = seconds(grace)
     output = open_store(place)
+    if not any(output.list(folder) for folder in OURS):  # before anything is written there
+        raise SettingsError(
+            f"{output.uri}: no corpus there, nor what a build left of one; give the folder or the "
+            "address of a corpus"
+        )
     found = find_garbage(output, grace_s, none_running=none_running)
     scratch = find_scratch(open_store(work or place.below("work")), grace_s, found.running)
     if work is None:  # inside the output, whose unfinished things were listed with it

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from jobs.report.data import gather
 from jobs.report.drift import Drift, Mixture, Shift, drift_of
-from jobs.report.words import fact
+from jobs.report.words import fact, number
 from jobs.snapshots import Opened
 
 SHOWN: Final = 40
@@ -66,7 +66,7 @@ def _sizes(drift: Drift, console: Console) -> None:
 def _shifts(title: str, shifts: Sequence[Shift]) -> Table:
     table = Table(title=title, title_justify="left")
     for name in ("drift", "measure", "of"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # a name is told whole, however narrow it gets
     for name in ("before", "now", "moved", "PSI", "KS"):
         table.add_column(name, justify="right")
     for item in shifts[:SHOWN]:
@@ -75,9 +75,9 @@ def _shifts(title: str, shifts: Sequence[Shift]) -> Table:
             distance.level,
             escape(item.name),
             escape(fact(item.on)),
-            f"{item.before:.4g}",
-            f"{item.now:.4g}",
-            f"{item.moved:+.2f}",
+            number(item.before),
+            number(item.now),
+            "-" if math.isnan(item.moved) else f"{item.moved:+.2f}",
             f"{distance.psi:.3f}",
             f"{distance.ks:.3f}",
         )
@@ -89,7 +89,7 @@ def _shifts(title: str, shifts: Sequence[Shift]) -> Table:
 def _mixture(mixture: Mixture) -> Table:
     title = f"{mixture.name}: {mixture.distance.level}, PSI {mixture.distance.psi:.3f}"
     table = Table(title=escape(title), title_justify="left")
-    table.add_column("what")
+    table.add_column("what", overflow="fold")
     for name in ("before", "now", "points"):
         table.add_column(name, justify="right")
     for what, before, now in mixture.rows[:SHOWN]:

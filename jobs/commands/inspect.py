@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jobs.commands.find_row import find_row
 from jobs.commands.inspect_words import gates_of, origin_lines, turn_lines
-from jobs.estimate import read_estimate, told_lines
+from jobs.guess import read_estimate, told_lines
 from jobs.report.reading import IndexRow, index_rows, outcome_rows, read_sample
 from jobs.report.render import duration
 from jobs.report.waveform import loudest

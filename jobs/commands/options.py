@@ -22,7 +22,8 @@ EXAMPLES = """examples:
   voxmill build examples/check.yaml --input tars/ --output checked
 
 exit codes: 0 done; 1 a gate or a verification failed; 2 usage, settings, source or store;
-3 more rows failed than `limits` allows; 130 interrupted, run again to resume
+3 more rows failed than `limits` allows; 130 interrupted, run again to resume;
+70 a fault of Voxmill
 """
 
 

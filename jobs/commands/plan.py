@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from jobs.estimate import Guess, estimate, lines
+from jobs.commands.plan_voices import expected_voices
+from jobs.estimate import estimate
+from jobs.guess import Guess, lines
+from jobs.prices import with_prices
 from jobs.recipes.recipe import request_of
 from jobs.recipes.speech import absent_models
 from jobs.settings.job import JobSettings
@@ -12,6 +15,7 @@ from jobs.settings.jobfile import load_overridden
 from jobs.spending import estimate_figures, estimate_lines
 from pipelines.preview import Preview, preview
 from pipelines.request import state_of
+from transforms.cast import Cast
 from transforms.step import Fit, Step
 
 
@@ -20,6 +24,7 @@ def plan_text(
 ) -> tuple[str, dict[str, Any]]:
     """The plan for people, and its figures for programs. Nothing is written anywhere."""
     job = load_overridden(path, changes, source=source, output=output)
+    job = with_prices(job, path.parent)
     absent: list[str] = []
     request = request_of(job, path.parent, limit=limit, check=False, absent=absent)
     guessed: list[Guess] = []
@@ -45,6 +50,9 @@ def plan_text(
         "shard_mb_guess": round(seen.shard_bytes / 1e6, 1),
     }
     asks: list[str] = []
+    casts = [node for node in request.pipeline.nodes if isinstance(node, Cast)]
+    voices = [place for cast in casts for place in expected_voices(cast.bank)]
+    figures["voice_shares"] = [place.value for place in voices]
     if isinstance(job, JobSettings):
         figures["asks_guess"] = estimate_figures(job, seen.asks)
         asks = estimate_lines(job, seen.asks)
@@ -56,7 +64,8 @@ def plan_text(
             )
     notes = [f"note: {told}" for told in dict.fromkeys(absent)]
     figures["estimate"] = guessed[0].value()
-    return "\n".join([*_graph(seen), *_reuse(seen), *asks, *lines(guessed[0]), *notes, ""]), figures
+    told = [*_graph(seen), *_reuse(seen), *(place.line for place in voices), *asks]
+    return "\n".join([*told, *lines(guessed[0]), *notes, ""]), figures
 
 
 def _graph(seen: Preview) -> list[str]:

@@ -1,17 +1,18 @@
-"""`voxmill units import-kmeans`: fairseq's k-means, or an .npy, as centroids in safetensors."""
+"""`voxmill units import-kmeans` and `import-hubert`: what fairseq saved, as jobs take it."""
 
 import argparse
 from pathlib import Path
 
 from schemas.canonical import sha256_hex
 from schemas.errors import BackendError, SettingsError
+from transforms.backends.units.fairseq_hubert import import_hubert
 from transforms.clustering.files import centroid_bytes, centroids_of
 from transforms.clustering.joblib_file import read_kmeans
 
 
 def add_units_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command and its options."""
-    units = commands.add_parser("units", help="centroids from other programs")
+    units = commands.add_parser("units", help="centroids and models from other programs")
     kinds = units.add_subparsers(required=True, metavar="WHAT")
     kmeans = kinds.add_parser(
         "import-kmeans",
@@ -25,12 +26,25 @@ def add_units_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     kmeans.add_argument("--clusters", type=int, metavar="K", help="refuse any other number")
     kmeans.add_argument("--dimensions", type=int, metavar="D", help="refuse any other number")
     kmeans.set_defaults(command=_import_kmeans)
+    hubert = kinds.add_parser(
+        "import-hubert",
+        help="a HuBERT that fairseq pretrained, as a folder for units.model",
+        description="Reads the weights out of the checkpoint without running any of it.",
+    )
+    hubert.add_argument("file", type=Path, help="such as mhubert_base_vp_en_es_fr_it3.pt")
+    hubert.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    hubert.set_defaults(command=_import_hubert)
 
 
 def _import_kmeans(options: argparse.Namespace) -> int:
     print(  # noqa: T201 - a command's result
         import_kmeans(options.file, options.output, options.clusters, options.dimensions)
     )
+    return 0
+
+
+def _import_hubert(options: argparse.Namespace) -> int:
+    print(import_hubert(options.file, options.output))  # noqa: T201 - a command's result
     return 0
 
 

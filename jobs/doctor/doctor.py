@@ -16,6 +16,7 @@ from jobs.doctor.speech import endpoints, look_at_speech
 from jobs.doctor.units import try_units
 from jobs.recipes.chat import backend_of, chats_of, missing_key, models_of, read_keys, with_prompts
 from jobs.recipes.listen import with_listening
+from jobs.recipes.own import units_of
 from jobs.recipes.recipe import BACKENDS, pipeline_of, request_of, source_of
 from jobs.recipes.similarity import (
     settings_of,
@@ -24,6 +25,7 @@ from jobs.recipes.similarity import (
     without_similarity,
 )
 from jobs.recipes.speech import speech_backends, with_speech
+from jobs.recipes.unit import ToldUnits, told_units
 from jobs.settings.chat import ModelSettings
 from jobs.settings.heard import CheckJob
 from jobs.settings.job import BaseJob, JobSettings
@@ -35,7 +37,9 @@ from pipelines.probe import check_conditional_puts
 from schemas.errors import VoxmillError
 from schemas.store import open_store
 from transforms.ask import AskingStep
-from transforms.voices import VoiceBank, load_bank
+from transforms.backends.tts import SpeechBackend
+from transforms.voice_file import load_bank
+from transforms.voices import VoiceBank
 
 State = Literal["ok", "warning", "failed"]
 
@@ -77,7 +81,7 @@ def doctor(
     findings += likeness
     findings += _speech(job, bank) if bank is not None else []
     findings += _listeners(job, path.parent, () if bank is None else bank.langs)
-    findings += _units(job, path.parent)
+    findings += _units(job, path.parent, bank)
     findings.append(_source(job, path.parent))
     findings.append(_store(job))
     if pipeline is not None:
@@ -169,16 +173,27 @@ def _finding(what: str, asked: Asked) -> Finding:
 
 
 def _speech(job: JobSettings, bank: VoiceBank) -> list[Finding]:
-    backends = (*BACKENDS, *speech_backends(job, read_keys(job)))
-    return [Finding(**asdict(item)) for item in look_at_speech(job, bank, backends)]
+    return [Finding(**asdict(item)) for item in look_at_speech(job, bank, _speaking(job))]
 
 
-def _units(job: BaseJob, folder: Path) -> list[Finding]:
+def _speaking(job: JobSettings) -> tuple[SpeechBackend, ...]:
+    return (*BACKENDS, *speech_backends(job, read_keys(job)))
+
+
+def _units(job: BaseJob, folder: Path, bank: VoiceBank | None = None) -> list[Finding]:
     """The model behind the units, tried; a job of other pipelines may have none."""
     units = getattr(job, "units", None)
     if not isinstance(units, Units):
         return []
-    return [_finding("units", asked) for asked in try_units(units, folder, job.seed)]
+
+    def tell() -> ToldUnits:
+        if isinstance(job, JobSettings) and bank is not None:
+            return units_of(job, bank, _speaking(job), folder)
+        return told_units(units, folder, job.seed)
+
+    if isinstance(job, JobSettings) and bank is None and units.backend == "own":
+        return []  # they are the voices'
+    return [_finding("units", asked) for asked in try_units(units, tell)]
 
 
 def _heard(job: BaseJob, folder: Path) -> Finding:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -14,9 +14,18 @@ from jobs.recipes.chat import missing_key, read_keys
 from jobs.settings.chat import EndpointSettings
 from jobs.settings.job import JobSettings
 from jobs.settings.speech import SpeechEndpointSettings
+from pipelines.instruct_s2s import own_voices
 from schemas.errors import BackendError, RowError, VoxmillError
 from transforms.backends.chat.secret import Secret
-from transforms.backends.tts import Speaker, Speech, SpeechBackend, honored
+from transforms.backends.tts import (
+    Say,
+    Speaker,
+    Speech,
+    SpeechBackend,
+    honored,
+    speak_all,
+    spoken,
+)
 from transforms.backends.tts_endpoint import SpeechEndpoint, SpeechService
 from transforms.backends.tts_wire import listed_voices
 from transforms.pitch import median_pitch_hz
@@ -56,6 +65,9 @@ def look_at_speech(
 ) -> Iterator[Heard]:
     """Every backend that the bank's voices need, every voice, and how they differ."""
     by_name = {backend.name: backend for backend in backends}
+    own: set[str] = set()  # whose tokens become units
+    if job.units.backend == "own":
+        own = {voice.id for voice in own_voices(bank, job.units.roles)}
     yield from endpoints(job, bank)
     good: dict[str, list[Voice]] = {}
     bad: dict[tuple[str, str], list[str]] = {}
@@ -70,7 +82,7 @@ def look_at_speech(
         yield _broken(_which(ids), message)
     clips: list[Clip] = []
     for name, voices in good.items():
-        for item in _spoken(by_name[name], voices):
+        for item in _spoken(by_name[name], voices, own):
             if isinstance(item, Clip):
                 clips.append(item)
             else:
@@ -89,7 +101,9 @@ def _known(by_name: dict[str, SpeechBackend], voice: Voice) -> SpeechBackend:
     return by_name[voice.backend]
 
 
-def _spoken(backend: SpeechBackend, voices: list[Voice]) -> Iterator[Clip | Heard]:
+def _spoken(
+    backend: SpeechBackend, voices: list[Voice], own: Container[str]
+) -> Iterator[Clip | Heard]:
     """One clip of each voice; a backend that cannot be opened is one finding."""
     if isinstance(backend, SpeechEndpoint) and isinstance(backend.service, SpeechService):
         backend = replace(backend, service=replace(backend.service, patience_s=PATIENCE_S))
@@ -103,11 +117,16 @@ def _spoken(backend: SpeechBackend, voices: list[Voice]) -> Iterator[Clip | Hear
         for voice in voices:
             try:
                 text = TEXTS.get(voice.lang.split("-")[0], TEXTS["en"])
-                speech = speaker.speak(text, replace(voice.spec, seed=1))
+                say = Say(text, replace(voice.spec, seed=1), voice.id in own)
+                speech = spoken(speak_all(speaker, [say])[0])
                 check_speech(speech, voice.id)
             except (VoxmillError, RowError) as error:
                 yield _broken(f"voice {voice.id}", str(error))
                 continue
+            if speech.tokens is not None:
+                count = speech.tokens.codes.shape[1]
+                seconds = len(speech.samples) / speech.sample_rate_hz
+                yield Heard(f"voice {voice.id}", "ok", f"gave {count} tokens for {seconds:.2f} s")
             rates.add(speech.sample_rate_hz)
             pitch = median_pitch_hz(speech.samples, speech.sample_rate_hz)
             yield Clip(voice, speech, pitch)

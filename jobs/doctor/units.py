@@ -1,15 +1,15 @@
 """Tries a job's units: the files, what they say of themselves, and one clip through the model."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from jobs.doctor.models import Asked
-from jobs.recipes.unit import contract_words, told_units
+from jobs.recipes.unit import ToldUnits, contract_words
 from jobs.settings.unit import Units
 from pipelines.unit_nodes import UnitPlan
 from schemas.errors import BackendError, VoxmillError
@@ -24,13 +24,14 @@ CLIP_S: Final = 2.0
 CURE: Final = "mend what it names; docs/units.md says where models come from"
 
 
-def try_units(units: Units, folder: Path, seed: int) -> list[Asked]:
-    """What came of each look. Nothing is raised."""
+def try_units(units: Units, tell: Callable[[], ToldUnits]) -> list[Asked]:
+    """What came of each look. ``tell`` reads what the job names. Nothing is raised."""
     if units.backend == "mfcc":
         return [Asked("ok", f"MFCC and {units.num_clusters} clusters, fitted on the corpus")]
     try:
-        plan = told_units(units, folder, seed).plan
-        assert plan is not None
+        plan = tell().plan
+        if plan is None:
+            return [Asked("ok", "no turn that is spoken has units")]
         found = [Asked("ok", contract_words(plan))]
     except VoxmillError as error:
         return [Asked("failed", str(error), CURE)]
@@ -49,7 +50,7 @@ def try_plan(plan: UnitPlan) -> str:
     if isinstance(step, ClusterUnits):  # the clip is no speech, and the centroids may be drawn
         step = replace(step, units_per_s=None)
     if not isinstance(step, ClusterUnits | CodecUnits):
-        return "the speech backend's own tokens: tried when it speaks"
+        return "the voices' own tokens: see what these said"
     flac = encode_flac(_clip(step.audio_rate_hz), step.audio_rate_hz)
     row = {
         "role": step.roles[0],

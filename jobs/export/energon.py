@@ -11,12 +11,11 @@ from jobs.export.corpus import Corpus
 from schemas.errors import SettingsError
 
 FOR_WHOM = "Megatron-Energon (NVIDIA)"
-OPENED_BY = (
-    "from megatron.energon import WorkerConfig, get_savable_loader, get_train_dataset\n"
-    'get_train_dataset("FOLDER", batch_size=None, shuffle_buffer_size=None,\n'
-    "    max_samples_per_sequence=None, task_encoder=...,\n"
-    "    worker_config=WorkerConfig.default_worker_config())"
-)
+OPENED_BY = """\
+from megatron.energon import WorkerConfig, get_train_dataset
+get_train_dataset("FOLDER", batch_size=None, shuffle_buffer_size=None,
+    max_samples_per_sequence=None, task_encoder=...,
+    worker_config=WorkerConfig.default_worker_config())"""
 LOST = "what webdataset loses; samples are crude (a dict of members), to be cooked by your encoder"
 PARTS = {"train": "train", "eval": "val"}
 

@@ -92,7 +92,7 @@ def export(
         "output": str(output),
         chosen.counted: count,
         "identity": corpus.manifest["identity"],
-        "opened_by": chosen.opened_by,
+        "opened_by": chosen.opened_by.replace("FOLDER", str(output)),
         "cannot_carry": chosen.lost,
     }
 
@@ -109,7 +109,7 @@ def _readme(corpus: Corpus, to: str, chosen: Format, folder: Path) -> str:
             f"Of the Voxmill corpus {corpus.manifest['settings'].get('name', '')}, version "
             f"{corpus.manifest['version']}, identity `{corpus.manifest['identity']}`.",
             "",
-            f"For {chosen.for_whom}. It is opened by:",
+            f"For {chosen.for_whom}. It is opened by (FOLDER is where this file lies):",
             "",
             *(f"    {line}" for line in chosen.opened_by.splitlines()),
             "",

@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from jobs.export.corpus import Corpus, Sample, Turn
 
 FOR_WHOM = "Hugging Face datasets"
-OPENED_BY = 'datasets.load_dataset("FOLDER", split="train")'
+OPENED_BY = """\
+import datasets
+datasets.load_dataset("FOLDER", split="train")"""
 LOST = (
     "attempts, word times and what was dropped, which KEY.json has; the split eval is called test; "
     "of several unit sets the first"

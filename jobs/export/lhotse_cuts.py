@@ -8,11 +8,13 @@ from jobs.export.corpus import Corpus, Sample, Turn
 from schemas.errors import SettingsError
 
 FOR_WHOM = "lhotse, and with it k2, NeMo and ESPnet recipes"
-OPENED_BY = (
-    'lhotse.CutSet.from_file("FOLDER/train/cuts.jsonl.gz").with_recording_path_prefix("FOLDER")'
-)
+OPENED_BY = """\
+import lhotse
+lhotse.CutSet.from_file("FOLDER/train/cuts.jsonl.gz").with_recording_path_prefix("FOLDER")"""
 SHAR_FOR_WHOM = "lhotse Shar: sequential reading, also from a bucket"
-SHAR_OPENED_BY = 'lhotse.CutSet.from_shar(in_dir="train")'
+SHAR_OPENED_BY = """\
+import lhotse
+lhotse.CutSet.from_shar(in_dir="FOLDER/train")"""
 LOST = (
     "word times, attempts and what was dropped; that turns belong together is said by custom "
     "fields only (key, turn, role)"

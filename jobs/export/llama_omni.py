@@ -7,7 +7,9 @@ from typing import Any
 from jobs.export.corpus import Corpus, Sample
 
 FOR_WHOM = "LLaMA-Omni 2 and what reads its data"
-OPENED_BY = 'json.load(open("train.json"))  # {id, conversation: [{from, text, speech, unit}]}'
+OPENED_BY = """\
+import json
+json.load(open("FOLDER/train.json"))  # {id, conversation: [{from, text, speech, unit}]}"""
 LOST = (
     "voices, measures, run lengths and lineage; of several unit sets the first; of several "
     "codebooks the first; system turns"

@@ -7,10 +7,10 @@ from typing import Any
 from jobs.export.corpus import Corpus, Sample
 
 FOR_WHOM = "Qwen2-Audio and trainers that take its messages (voice chat: the question is audio)"
-OPENED_BY = (
-    "[json.loads(line) for line in open('train.jsonl')]\n"
-    "processor.apply_chat_template(item['messages'], tokenize=False)"
-)
+OPENED_BY = """\
+import json
+items = [json.loads(line) for line in open("FOLDER/train.jsonl")]
+# processor.apply_chat_template(items[0]["messages"], tokenize=False)"""
 LOST = "spoken answers and all units (the model answers in text), voices, measures, lineage"
 
 

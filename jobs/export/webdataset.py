@@ -9,7 +9,10 @@ from schemas.snapshot import ShardEntry
 from schemas.store import Store
 
 FOR_WHOM = "webdataset and all that reads its tars"
-OPENED_BY = 'webdataset.WebDataset(sorted(glob("train/*.tar")), shardshuffle=False)'
+OPENED_BY = """\
+from glob import glob
+import webdataset
+webdataset.WebDataset(sorted(glob("FOLDER/train/*.tar")), shardshuffle=False)"""
 PIECE_BYTES = 16 << 20
 LOST = (
     "the index and its checksums, so that a tar cut between two samples goes unnoticed; rejected "

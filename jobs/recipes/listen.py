@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jobs.settings.check import Checks
 
 PLACE_ENV: Final = "VOXMILL_CHECKS_PATH_"  # + ASR, SECOND or MOS: where replay finds a model
-HIDDEN: Final = ("path", "endpoint", "gpus")
+HIDDEN: Final = ("path", "endpoint", "gpus", "price")
 PARTS: Final = ("asr", "second")
 LATER: Final = {"asr": None, "second": None, "mos": None, "asr_rule": "agree", "asr_agree_max": 0.3}
 

@@ -7,9 +7,10 @@ from jobs.expecting import expectations_of
 from jobs.recipes.chat import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
 from jobs.recipes.heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.recipes.listen import check_listeners, with_listening, without_listeners
+from jobs.recipes.own import units_of
 from jobs.recipes.similarity import try_similarity, with_similarity, without_place
 from jobs.recipes.speech import speech_backends, with_clip, with_speech, without_places
-from jobs.recipes.unit import told_units, without_unit_places
+from jobs.recipes.unit import without_unit_places
 from jobs.settings.check import augment_of, checks_of, finish_of
 from jobs.settings.heard import CheckJob, RetokenizeJob
 from jobs.settings.job import BaseJob, JobSettings
@@ -29,12 +30,14 @@ from transforms.backends.tts import SpeechBackend
 from transforms.dedup import FindDuplicates, Near
 from transforms.no_answers import NoAnswers
 from transforms.pick import Pick
+from transforms.quotas import quota_from
 from transforms.respond import Respond
 from transforms.rewrite import Rewrite
 from transforms.select import Gate
 from transforms.text.rules import InputPolicy
 from transforms.text.speakable import Limits
-from transforms.voices import Voice, VoiceBank, load_bank
+from transforms.voice_file import load_bank
+from transforms.voices import Voice, VoiceBank
 
 BACKENDS: tuple[SpeechBackend, ...] = (Flite(), Espeak())
 NOT_IN_MANIFEST = {"output", "engine", "limits", "expectations", "estimate", "schedule"}
@@ -164,7 +167,8 @@ def request_of(
     told = with_speech(with_similarity(with_prompts(job, folder), folder), folder)
     told = told.model_copy(update={"checks": with_listening(told.checks, folder)})
     try_similarity(told)
-    units = told_units(job.units, folder, job.seed, absent)
+    spoken_by = (*backends, *speech_backends(told, keys or {}))
+    units = units_of(job, bank, spoken_by, folder, absent)
     told = told.model_copy(update={"units": units.settings})
     output = store_address(job.output.uri, job.output.store)
     work = output.below("work")
@@ -213,6 +217,8 @@ def manifest_settings(job: JobSettings, bank: VoiceBank) -> dict[str, Any]:
     without_places(settings)
     without_listeners(settings["checks"])
     settings["voices"] = [voice.facts() for voice in bank.voices]
+    if bank.quotas:  # a manifest without any stays as it was
+        settings["quotas"] = [quota.facts() for quota in bank.quotas]
     return settings
 
 
@@ -222,7 +228,8 @@ def pipeline_from(settings: dict[str, Any]) -> Pipeline:
     if isinstance(job, RetokenizeJob | CheckJob):
         return heard_pipeline(job, settings)
     assert isinstance(job, JobSettings)
-    units = told_units(job.units, Path(), job.seed).plan
+    speaking = (*BACKENDS, *speech_backends(job, {}))
+    units = units_of(job, bank, speaking, Path(), kept=True).plan
     given = job.backends or job.checks.asr or job.checks.second or job.checks.mos
     check = not given  # what is stored may stand for them
     return pipeline_of(job, bank, units=units, check=check)
@@ -244,4 +251,5 @@ def from_manifest(settings: dict[str, Any]) -> tuple[BaseJob, VoiceBank]:
         "source": {**settings["source"], "path": ""},
         "voices": {"bank": ""},
     }
-    return JobSettings.model_validate(document), VoiceBank(voices)
+    quotas = tuple(quota_from(item) for item in document.pop("quotas", ()))
+    return JobSettings.model_validate(document), VoiceBank(voices, quotas)

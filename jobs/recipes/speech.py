@@ -18,7 +18,7 @@ from jobs.settings.speech import (
     VitsSettings,
 )
 from schemas.errors import SettingsError
-from transforms.backends import tts_cosyvoice, tts_vits
+from transforms.backends import tts_cosyvoice_files, tts_vits
 from transforms.backends.chat.protocol import Sampling
 from transforms.backends.tts import SpeechBackend
 from transforms.backends.tts_coqui import Coqui
@@ -32,6 +32,7 @@ from transforms.voices import Voice
 
 CLIPS_ENV: Final = "VOXMILL_REFERENCE_CLIPS"  # a folder in which replay finds reference clips
 HIDDEN: Final = ("path", "checkout", "endpoint", "price", "device", "gpus")
+USUAL_DEVICE: Final = {"cosyvoice": "cuda"}  # of a job that names none; of others the CPU
 MODEL_FILES: Final = ("*.pt", "*.onnx", "*.yaml", "*.json", "*.safetensors", "*.txt", "*.plan")
 
 
@@ -107,7 +108,7 @@ def checkout_files(checkout: Path) -> Files:
 
     listed = sorted(
         (path.relative_to(checkout).as_posix(), file_sha256(path))
-        for below in ("cosyvoice", tts_cosyvoice.MATCHA)
+        for below in ("cosyvoice", tts_cosyvoice_files.MATCHA)
         for path in (checkout / below).rglob("*.py")
     )
     return (("checkout", digest(listed)),)
@@ -216,10 +217,10 @@ def without_places(settings: dict[str, Any]) -> None:
     The whole key goes where there is no backend: a manifest from before it stays as it was.
     """
     for told in settings["backends"].values():
-        device = told.get("device", "cpu")
+        device, usual = told.get("device", "cpu"), USUAL_DEVICE.get(told["kind"], "cpu")
         for key in HIDDEN:
             told.pop(key, None)
-        if device != "cpu":
+        if device != usual or device != "cpu":
             told["device"] = device.split(":", 1)[0]
     if not settings["backends"]:
         del settings["backends"]

@@ -10,7 +10,7 @@ from jobs.settings.unit import Units
 from pipelines.unit_nodes import UnitPlan
 from schemas.errors import BackendError, SettingsError
 from schemas.unitset import EXTRACTED
-from schemas.utterance import OWN_UNITS
+from transforms.backends.tts_tokens import SLACK_FRAMES
 from transforms.backends.units.codec import codec_from
 from transforms.backends.units.hubert import HubertFeatures, hubert_from
 from transforms.backends.units.program import program_from
@@ -22,7 +22,6 @@ from transforms.codec_units import CodecUnits
 from transforms.fit_centroids import CentroidFile, FitCentroids
 from transforms.own_units import OwnUnits
 from transforms.step import Resources
-from transforms.synthesize import Synthesize
 
 PLACE_ENV: Final = "VOXMILL_UNITS_MODEL"  # for replay: a manifest holds checksums and no path
 AUDIO_RATE_HZ: Final = 16000
@@ -59,12 +58,10 @@ def _told(units: Units, folder: Path, seed: int) -> ToldUnits:
     if units.backend == "mfcc":
         return ToldUnits(settings=units, plan=None)
     if units.backend == "own":
-        if not set(OWN_UNITS.names) <= set(Synthesize.writes.names):
-            raise SettingsError(
-                "units.backend own: no speech backend here gives its own tokens, so none can be "
-                "kept; extract units from the audio with backend hubert, codec or s3"
-            )
-        return ToldUnits(settings=units, plan=UnitPlan(step=_own(units)))
+        raise SettingsError(
+            "units.backend own: this pipeline speaks nothing, so there is no speech model whose "
+            "tokens could be kept; extract units from the audio with backend hubert, codec or s3"
+        )
     model = _model(units, _place(units, folder))
     sha256 = model.described.model_sha256
     if units.model_sha256 not in (None, sha256):
@@ -90,6 +87,8 @@ def _told(units: Units, folder: Path, seed: int) -> ToldUnits:
 
 def without_unit_places(units: Units) -> Units:
     """What a manifest keeps: no path of this machine."""
+    if units.backend == "own":  # its model is the name of a file of the voices'
+        return units
     return units.model_copy(update={"model": None, "centroids": None})
 
 
@@ -218,25 +217,26 @@ def _codec(units: Units, model: CodeModel) -> CodecUnits:
     )
 
 
-def _own(units: Units) -> OwnUnits:
+def own_plan(units: Units) -> ToldUnits:
+    """The speech model's own tokens, of which jobs/recipes/own.py has told all."""
     assert units.name is not None
     assert units.frame_rate_hz is not None
-    rate = units.audio_rate_hz or AUDIO_RATE_HZ
-    return OwnUnits(
+    step = OwnUnits(
         set_name=units.name,
         told=Described(
-            model="the voice's",
-            model_sha256="",
-            sample_rate_hz=rate,
-            hop_samples=round(rate / units.frame_rate_hz),
+            model=units.model or "",
+            model_sha256=units.model_sha256 or "",
+            sample_rate_hz=AUDIO_RATE_HZ,
+            hop_samples=round(AUDIO_RATE_HZ / units.frame_rate_hz),
             grid="ceil",
             num_codebooks=units.codebooks or 1,
             codebook_size=units.codebook_size or 0,
         ),
         roles=units.roles,
-        slack_frames=2 if units.slack_frames is None else units.slack_frames,
-        audio_rate_hz=rate,
+        slack_frames=SLACK_FRAMES if units.slack_frames is None else units.slack_frames,
+        audio_rate_hz=AUDIO_RATE_HZ,
     )
+    return ToldUnits(settings=units, plan=UnitPlan(step=step))
 
 
 def _stand_in(units: Units, seed: int) -> UnitPlan:

@@ -13,7 +13,8 @@ from transforms.voices import VoiceBank
 
 STEPS: Final = (
     "source pick dedup split rewrite respond check_speakable take_heard explode cast synthesize "
-    "conform listen measure units measure_units import_units gather measure_pairs select"
+    "conform ship listen transcribe rate compare augment measure units measure_units gather "
+    "import_units measure_pairs select"
 ).split()
 SHOWN_FAILED: Final = 100
 UNIT_SAMPLES: Final = 256  # how many samples are read for the statistics of single codes

@@ -13,9 +13,10 @@ from jobs.report.counting import see
 from jobs.report.gate_use import GateUse
 from jobs.report.reading import index_batches, outcome_batches, outcome_rows
 from pipelines.outcome import Outcome, main_code
-from schemas.snapshot import FileEntry, Manifest
+from schemas.snapshot import FileEntry, Manifest, read_verified
 from schemas.store import Store
 from transforms.gate import Gate
+from transforms.norms import Norms
 
 # of an outcome, all that is counted: texts, measures and attempts of every row would be slow
 COUNTED = ["id", "lang", "reasons", "error", "turns.list.element.role"]
@@ -29,7 +30,9 @@ def gather(store: Store, manifest: Manifest, *, words: bool = False) -> Corpus:
     ``words`` counts the spoken words of up to WORDS_ROWS rows too.
     """
     job, bank = from_manifest(dict(manifest["settings"]))
-    gates = [GateUse(Gate(**gate.model_dump())) for gate in getattr(job, "gates", ())]
+    fitted = manifest["artifacts"].get("norms")
+    norms = None if fitted is None else Norms(read_verified(store, fitted))
+    gates = [GateUse(Gate(**gate.model_dump()), norms=norms) for gate in getattr(job, "gates", ())]
     corpus = Corpus(bank, gates)
     corpus.chosen.worst.gates = tuple(use.gate for use in gates)
     share = min(1.0, WORDS_ROWS / max(manifest["counts"]["accepted"], 1)) if words else 0.0

@@ -73,8 +73,8 @@ def divergence(one: Mapping[str, int], other: Mapping[str, int]) -> float:
 
 def _judged(first: Counts, second: Counts, ks: float) -> Distance:
     num, others, bins = first.sum(), second.sum(), len(first)
-    if not num or not others:
-        return Distance(math.nan, math.nan, "large" if num or others else "none")
+    if not num or not others:  # shares of nothing: that there is nothing is told elsewhere
+        return Distance(math.nan, math.nan, "none")
     a = (first + 0.5) / (num + 0.5 * bins)
     b = (second + 0.5) / (others + 0.5 * bins)
     psi = float(((b - a) * np.log(b / a)).sum())
@@ -90,10 +90,15 @@ def _judged(first: Counts, second: Counts, ks: float) -> Distance:
 
 
 def _deciles(counts: Counts) -> npt.NDArray[np.int64]:
-    """Where bins begin, so that each holds a tenth of the counts, as near as may be."""
+    """Where bins begin, so that each holds a tenth of the counts, as near as may be.
+
+    A place that holds a tenth or more is a bin of its own: what leaves it must not stay within it.
+    """
     below = np.cumsum(counts) / counts.sum()
     starts = np.searchsorted(below, np.arange(1, BINS) / BINS) + 1
-    return np.unique(np.concatenate([[0], starts[starts < len(counts)]]))
+    heavy = np.flatnonzero(counts >= counts.sum() / BINS)
+    found = np.unique(np.concatenate([[0], starts, heavy, heavy + 1]))
+    return found[found < len(counts)]
 
 
 def _entropy(shares: Counts) -> npt.NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """What is different between two corpora: measures, voices, reasons, texts, settings."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from schemas.snapshot import Manifest
 MIN_VALUES: Final = 20  # of a voice on both sides, to be compared
 MAX_WORDS: Final = 12
 MAX_SETTINGS: Final = 200
+SCOPES: Final = ("roles", "langs", "voices")  # of a gate
 LANGUAGE_DRIFT: Final = 0.1  # bits of divergence of words that are worth a look
 
 
@@ -30,7 +32,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Shift:
-    """A measure on one kind of utterance. ``moved`` is that of the median, in quartile ranges."""
+    """A measure on one kind of utterance.
+
+    ``moved`` is that of the median, in quartile ranges; nan where the values before had no spread.
+    """
 
     name: str
     on: str
@@ -143,7 +148,8 @@ def _by_slot(
             spread = a.quantile(0.75) - a.quantile(0.25)
             before, now = a.quantile(0.5), b.quantile(0.5)
             on = slot if isinstance(slot, str) else " ".join(slot)
-            moved = (now - before) / spread if spread > 0 else 0.0
+            # of values that do not spread no number of ranges can be given
+            moved = (now - before) / spread if spread else 0.0 if now == before else math.nan
             yield Shift(name, on, a.num, b.num, before, now, moved, of_values(a, b))
 
 
@@ -214,15 +220,29 @@ def _flat(path: str, value: object) -> Iterator[tuple[str, object]]:
         for key, item in value.items():
             yield from _flat(f"{path}.{key}" if path else str(key), item)
     elif path == "gates" and isinstance(value, list):
+        rules: dict[str, list[str]] = {}
         for gate in value:
-            scope = [*gate.get("roles", ()), *gate.get("langs", ())]
-            name = " ".join([str(gate.get("measure")), *map(str, scope)])
-            low, high = gate.get("min"), gate.get("max")
-            words = f"{cell(low) or 'any'} to {cell(high) or 'any'}"
-            outlier = gate.get("outlier_mad")
-            yield f"gates: {name}", words + (f", {cell(outlier)} deviations" if outlier else "")
+            scope = [name for key in SCOPES for name in gate.get(key) or ()]
+            name = " ".join(map(str, [gate.get("measure"), *scope]))
+            rules.setdefault(name, []).append(_rule(gate))
+        for name, told in rules.items():
+            yield f"gates: {name}", "; ".join(told)
     elif path == "voices" and isinstance(value, list):
         for voice in value:
             yield f"voices.{voice.get('id')}", voice
+    elif path == "quotas" and isinstance(value, list):
+        for quota in value:
+            scope = [*quota.get("langs", ()), *quota.get("splits", ())]
+            name = " ".join(map(str, [quota.get("role"), "by", quota.get("by"), *scope]))
+            yield f"quotas: {name}", quota.get("shares")
     else:
         yield path, value
+
+
+def _rule(gate: Mapping[str, Any]) -> str:
+    """All that a gate says but its measure and its scope; of outliers only where it judges them."""
+    quiet = {"measure", *SCOPES}
+    quiet |= set() if gate.get("outlier_mad") else {"per", "side", "tolerance"}
+    given = {key: item for key, item in gate.items() if key not in quiet and item is not None}
+    order = sorted(given, key=lambda key: (key != "min", key))
+    return ", ".join(f"{key} {cell(given[key])}" for key in order)

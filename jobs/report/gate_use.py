@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from jobs.report.columns import Flags, Flat
+from jobs.report.columns import Flags, Flat, groups
 from pipelines.outcome import Outcome
 from transforms.gate import Gate
+from transforms.norms import Norms
 
 
 @dataclass
 class GateUse:
     """How a gate met the accepted rows. Rows are ``judged``, ``unchecked`` or ``outside``.
 
-    A row is unchecked where an utterance in the gate's scope has no taken measure, outside where
-    it has no utterance in scope. ``rejected`` counts the rejected rows that name this gate.
+    A row is unchecked where an utterance in the gate's scope has no taken measure, or where only
+    an outlier could fail and ``norms`` do not know what is usual; outside where it has no utterance
+    in scope. ``rejected`` counts the rejected rows that name this gate.
     """
 
     gate: Gate
@@ -24,6 +26,7 @@ class GateUse:
     unchecked: int = 0
     outside: int = 0
     rejected: int = 0
+    norms: Norms | None = None
 
     def meets(self, flat: Flat) -> Flags:
         """Count a batch; which of its rows [R] the gate judged."""
@@ -31,6 +34,8 @@ class GateUse:
         looked = flat.taken & flat.measure.among(lambda name: name == self.gate.measure)
         taken = np.zeros(len(covered), bool)
         taken[flat.turn_of_measure[looked]] = True
+        if self.norms is not None and self.gate.min is None and self.gate.max is None:
+            taken &= self._usual(flat, self.norms)
         in_scope = np.bincount(flat.row_of_turn[covered], minlength=flat.num_rows)
         measured = np.bincount(flat.row_of_turn[covered & taken], minlength=flat.num_rows)
         judged = (in_scope > 0) & (measured == in_scope)
@@ -38,6 +43,14 @@ class GateUse:
         self.unchecked += int((measured < in_scope).sum())
         self.outside += int((in_scope == 0).sum())
         return np.asarray(judged, np.bool_)
+
+    def _usual(self, flat: Flat, norms: Norms) -> Flags:
+        """Of which turns of a batch [T] it is known what is usual."""
+        known = np.zeros(len(flat.voice.codes), np.bool_)
+        for (lang, voice), turns in groups(flat.lang, flat.voice):
+            said = {"lang": lang, "voice": voice}
+            known[turns] = norms.of(self.gate.measure, self.gate.per, said) is not None
+        return known
 
     def rejects(self, row: Outcome) -> bool:
         """Whether one of the row's reasons is this gate's."""

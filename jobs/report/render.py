@@ -25,7 +25,7 @@ from jobs.report.tables import lang_rows, origin_rows
 from jobs.report.turns import COLUMNS, HEIGHT, MAX_UNITS, STRIP_HEIGHT
 from jobs.report.verdict import verdict_of
 from jobs.report.views import bounds_words, key_measures, reason_bars, stages, voice_tables
-from jobs.report.words import clipped, fact
+from jobs.report.words import clipped, fact, number
 from schemas.snapshot import Manifest
 from schemas.store import Store
 from schemas.unitset import UnitSet
@@ -201,7 +201,7 @@ def _splits(manifest: Manifest) -> list[tuple[str, int, float]]:
 def _facts(run: Mapping[str, object]) -> list[tuple[str, str]]:
     """What the run says of itself in one word or number."""
     return [
-        (name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+        (name.replace("_", " "), number(value) if isinstance(value, float) else str(value))
         for name, value in ((name, run.get(name)) for name in FACTS)
         if isinstance(value, str | int | float)
     ]
@@ -229,4 +229,4 @@ def _percent(part: float, whole: float) -> str:
 def _short(value: float) -> str:
     if 0 < abs(value) < 1e-3:
         return f"{value:.1e}".replace("e-0", "e-")
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"

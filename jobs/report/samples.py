@@ -62,7 +62,7 @@ def shown_sample(
             "input": records[turn["turn"]].get("input", ""),
             "flac": members[flac_suffix(turn["turn"], turn["role"])],
             "record": records[turn["turn"]],
-            **_units(manifest, members, turn),
+            **turn_units(manifest, members, turn),
         }
         for turn in row["turns"]
     ]
@@ -125,16 +125,21 @@ def _exhibit(exhibit: Mapping[str, Any] | None, turn: Mapping[str, Any]) -> dict
     return {**exhibit, "codes": codes, "num_units": len(codes), "record": told}
 
 
-def _units(
+def turn_units(
     manifest: Manifest, members: Mapping[str, bytes], turn: Mapping[str, Any]
-) -> dict[str, list[int] | None]:
-    for value in manifest["unit_sets"]:
+) -> dict[str, Any]:
+    """The codes of a turn (of several codebooks the first) with their lengths and counts.
+
+    Of several unit sets the last one that the turn has: the set that the index counts.
+    """
+    for value in reversed(manifest["unit_sets"]):
         place = (turn["turn"], turn["role"], str(value["name"]))
         data = members.get(units_suffix(*place))
-        if data is not None:
-            lengths = members.get(durations_suffix(*place))
-            return {
-                "codes": read_npy(data)[0].tolist(),
-                "durations": None if lengths is None else read_npy(lengths).tolist(),
-            }
+        if data is None:
+            continue
+        codes = read_npy(data)[0].tolist()
+        runs = members.get(durations_suffix(*place))
+        lengths = None if runs is None else read_npy(runs).tolist()
+        found = {"codes": codes, "durations": lengths, "num_units": len(codes)}
+        return found if lengths is None else {**found, "num_frames": sum(lengths)}
     return {}

@@ -19,6 +19,7 @@ from transforms.split import EVAL, TRAIN
 from transforms.voices import disjointness
 
 Level: TypeAlias = Literal["stop", "look", "fine"]
+MAX_QUOTAS: Final = 6  # missed ones that are told one by one
 FEW_ACCEPTED: Final = 0.5  # of the rows
 MANY_UNCHECKED: Final = 0.5  # of the rows in a gate's scope
 HEARD_BY: Final = ("asr_wer", "asr_cer", "aligned")  # that compare the sound with the text
@@ -100,8 +101,10 @@ def _rows(manifest: Manifest, corpus: Corpus) -> Iterator[Finding]:
         if accepted / rows < FEW_ACCEPTED:
             yield Finding("look", f"Only {accepted / rows:.1%} of the rows were accepted.", "rows")
     if failed and within_limits(counts, limits):
-        several = "rows have" if failed > 1 else "row has"
-        yield Finding("look", f"{failed:,} {several} no verdict: an error ended it.", "rows")
+        several, ended = (
+            ("rows have", "errors ended them") if failed > 1 else ("row has", "an error ended it")
+        )
+        yield Finding("look", f"{failed:,} {several} no verdict: {ended}.", "rows")
 
 
 def _expectations(manifest: Manifest, expected: Expected | None) -> Iterator[Finding]:
@@ -138,7 +141,8 @@ def _gates(corpus: Corpus) -> Iterator[Finding]:
             "measures",
         )
     if corpus.unchecked:
-        yield Finding("look", f"{corpus.unchecked:,} rows were judged by no gate.", "measures")
+        rows = "row was" if corpus.unchecked == 1 else "rows were"
+        yield Finding("look", f"{corpus.unchecked:,} {rows} judged by no gate.", "measures")
     else:
         yield Finding(
             "fine",
@@ -161,7 +165,10 @@ def _measured(corpus: Corpus, use: GateUse) -> str:
     slots = corpus.statuses.get(use.gate.measure, {}).items()
     found = [counter for slot, counter in slots if use.covers(*slot)]
     taken = sum(counter[TAKEN] for counter in found)
-    return f"taken of {taken:,} of {sum(counter.total() for counter in found):,} utterances"
+    total = sum(counter.total() for counter in found)
+    if taken == total:
+        return "whose voices said too little to tell what is usual"
+    return f"taken of {taken:,} of {total:,} utterances"
 
 
 def _splits(corpus: Corpus) -> Iterator[Finding]:
@@ -186,9 +193,22 @@ def _voices(corpus: Corpus, voices: Sequence[VoiceTable]) -> Iterator[Finding]:
     if odd and corpus.bank.voices:
         yield Finding(
             "look",
-            f"{odd} voice shares are not what the bank's weights ask for, by more than chance.",
+            f"{odd} voice {'share is' if odd == 1 else 'shares are'} not what the bank's weights "
+            "ask for, by more than chance.",
             "voices",
         )
+    quotas = [(table, row) for table in voices for row in table.quotas]
+    missed = [(table, row) for table, row in quotas if row.odd]
+    for table, row in missed[:MAX_QUOTAS]:
+        yield Finding(
+            "look",
+            f"The quota by {row.by} is missed by more than chance: {row.value or 'none'} has "
+            f"{row.share:.1%} for {row.asked:.1%} of the {table.role} voices of {table.lang} in "
+            f"{table.split}.",
+            "voices",
+        )
+    if quotas and not missed:
+        yield Finding("fine", "The voice bank's quotas hold, within what chance does.", "voices")
 
 
 def _license(granted: Granted) -> Iterator[Finding]:

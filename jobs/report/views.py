@@ -5,14 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from jobs.report.corpus import Code, Corpus, step_order
+from scipy.special import bdtr, bdtrc
+
+from jobs.report.corpus import Amount, Code, Corpus, step_order
 from jobs.report.gate_use import GateUse
 from schemas.snapshot import Manifest
-from transforms.voices import ROLES, SPLITS, Role, Split, Voice, candidates
+from transforms.voices import ROLES, SPLITS, Role, Split, Voice, lineup
 
 KEY_MEASURES = ("chars_per_s", "loudness_lufs", "duration_ratio", "asr_wer")
 MAX_VOICES = 60  # rows shown per language, split and role
-SURPRISE = 3.0  # standard deviations beyond which a drift is not chance
+CHANCE = 0.001  # what is rarer, in any voice of a table, is not laid to chance
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,11 @@ class ReasonBar:
 
 @dataclass(frozen=True)
 class VoiceRow:
-    """A voice in one place. Shares are of the place's samples; ``odd`` if not by chance."""
+    """A voice in one place. Shares are of the place's samples.
+
+    ``asked`` is what the weights ask for, of the samples that the bank's voices speak; ``odd`` if
+    chance would hardly do it, or if the bank has no such voice.
+    """
 
     voice: str
     speaker: str
@@ -46,7 +52,7 @@ class VoiceRow:
     hours: float
     share: float
     asked: float | None
-    num: int  # samples of the place
+    odd: bool = False
     medians: Sequence[float | None] = ()  # of the key measures, over all that the voice said
 
     @property
@@ -54,13 +60,25 @@ class VoiceRow:
         """Share less what the weights ask for, in percentage points."""
         return None if self.asked is None else 100 * (self.share - self.asked)
 
+
+@dataclass(frozen=True)
+class QuotaRow:
+    """What a quota asks for one value of its attribute in one place, and what came of it.
+
+    Of the ``num`` samples that a voice of the bank speaks in; ``odd`` as of a VoiceRow.
+    """
+
+    by: str
+    value: str
+    asked: float
+    share: float
+    num: int
+    odd: bool
+
     @property
-    def odd(self) -> bool:
-        """Whether chance alone would hardly have done it."""
-        if self.asked is None:
-            return True
-        deviation = math.sqrt(self.asked * (1 - self.asked) / max(self.num, 1))
-        return abs(self.share - self.asked) > SURPRISE * deviation + 1e-12
+    def deviation(self) -> float:
+        """The standard deviation of a fair draw's share: sqrt(p (1 - p) / n)."""
+        return math.sqrt(self.asked * (1 - self.asked) / max(self.num, 1))
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,7 @@ class VoiceTable:
     samples: int
     rows: Sequence[VoiceRow]
     hidden: int
+    quotas: Sequence[QuotaRow] = ()
 
 
 def stages(manifest: Manifest, corpus: Corpus) -> list[Stage]:
@@ -105,12 +124,12 @@ def voice_tables(corpus: Corpus) -> list[VoiceTable]:
     for lang, split, role in sorted(
         places, key=lambda p: (p[0], order.get(p[1], 9), order.get(p[2], 9))
     ):
-        rows = list(_voice_rows(corpus, lang, split, role))
+        num, rows = _voice_rows(corpus, lang, split, role)
         shown = sorted(rows, key=lambda row: -abs(row.drift or 0.0))[:MAX_VOICES]
         shown.sort(key=lambda row: row.voice)
-        found.append(
-            VoiceTable(lang, split, role, rows[0].num, shown, hidden=len(rows) - len(shown))
-        )
+        quotas = list(_quota_rows(corpus, lang, split, role))
+        hidden = len(rows) - len(shown)
+        found.append(VoiceTable(lang, split, role, num, shown, hidden, quotas))
     return found
 
 
@@ -130,29 +149,69 @@ def bounds_words(use: GateUse) -> str:
     return f"{low}{gate.measure}{high}" + (f" ({', '.join(scope)})" if scope else "")
 
 
-def _voice_rows(corpus: Corpus, lang: str, split: str, role: str) -> Iterator[VoiceRow]:
+def _voice_rows(corpus: Corpus, lang: str, split: str, role: str) -> tuple[int, list[VoiceRow]]:
+    """How many samples a place has, and its voices."""
     amounts = {
         (voice, speaker): amount
         for (in_split, in_lang, in_role, voice, speaker), amount in corpus.voices.items()
         if (in_split, in_lang, in_role) == (split, lang, role)
     }
     num = sum(amount.samples for amount in amounts.values())
-    able = candidates(corpus.bank, cast("Role", role), lang, cast("Split", split))
-    known: dict[tuple[str, str], Voice] = {(v.id, v.speaker_id): v for v in able}
-    total = math.fsum(voice.weight for voice in able)
+    able = lineup(corpus.bank, cast("Role", role), lang, cast("Split", split))
+    known: dict[tuple[str, str], Voice] = {(v.id, v.speaker_id): v for v in able.voices}
+    shares = {voice.id: share for voice, share in zip(able.voices, able.shares, strict=True)}
+    drawn = sum(amount.samples for key, amount in amounts.items() if key in known)
+    found = []
     for key in sorted({*amounts, *known}):
-        amount, voice = amounts.get(key), known.get(key)
-        yield VoiceRow(
-            voice=key[0] or "(the source's audio)",
-            speaker=key[1] or "unknown",
-            license=voice.license if voice else "",
-            utterances=amount.utterances if amount else 0,
-            hours=amount.seconds / 3600 if amount else 0.0,
-            share=amount.samples / num if amount else 0.0,
-            asked=voice.weight / total if voice else None,
-            num=num,
-            medians=[_median(corpus, name, key[0]) for name in key_measures(corpus)],
+        amount, voice = amounts.get(key, Amount()), known.get(key)
+        weight = shares[voice.id] if voice else None
+        if weight is not None:
+            odd = chance_of(amount.samples, drawn, weight) < CHANCE / len(known)
+        else:
+            odd = bool(key[0] and corpus.bank.voices)
+        found.append(
+            VoiceRow(
+                voice=key[0] or "(the source's audio)",
+                speaker=key[1] or "unknown",
+                license=voice.license if voice else "",
+                utterances=amount.utterances,
+                hours=amount.seconds / 3600,
+                share=amount.samples / num if num else 0.0,
+                asked=None if weight is None else weight * drawn / max(num, 1),
+                odd=odd,
+                medians=[_median(corpus, name, key[0]) for name in key_measures(corpus)],
+            )
         )
+    return num, found
+
+
+def _quota_rows(corpus: Corpus, lang: str, split: str, role: str) -> Iterator[QuotaRow]:
+    """Of every quota that covers the place. Audio of the source counts in none."""
+    known = {voice.id: voice for voice in corpus.bank.voices}
+    samples = {
+        key[3]: amount.samples
+        for key, amount in corpus.voices.items()
+        if key[:3] == (split, lang, role) and key[3] in known
+    }
+    num = sum(samples.values())
+    for quota in corpus.bank.quotas if num else ():
+        for value, asked in quota.shares if quota.covers(role, lang, split) else ():
+            hits = sum(n for v, n in samples.items() if getattr(known[v], quota.by) == value)
+            odd = chance_of(hits, num, asked) < CHANCE / len(quota.shares)
+            yield QuotaRow(quota.by, value, asked, hits / num, num, odd)
+
+
+def chance_of(hits: int, draws: int, share: float) -> float:
+    """How likely so many hits are, or fewer, or so many or more: the rarer, twice; at most 1.
+
+    Exact, by the binomial law: its normal approximation finds one hit of a rare voice in a small
+    split surprising, where some voice has to speak.
+    """
+    if not draws:
+        return 1.0
+    at_most = float(bdtr(hits, draws, share))
+    at_least = float(bdtrc(hits - 1, draws, share)) if hits else 1.0
+    return min(1.0, 2 * min(at_most, at_least))
 
 
 def _median(corpus: Corpus, measure: str, voice: str) -> float | None:

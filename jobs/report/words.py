@@ -37,5 +37,5 @@ def reason_words(item: Mapping[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """A number at four digits, which is what measures are good for."""
-    return f"{value:.4g}"
+    """A number at four digits, which is what measures are good for; large ones in whole."""
+    return f"{value:.4g}" if abs(value) < 9999.5 else f"{value:.0f}"

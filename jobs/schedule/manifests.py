@@ -19,6 +19,7 @@ SUBMIT_FOLDER: Final = "/etc/voxmill/ray-job"
 RAY_JOB_FILE: Final = "ray-job.yaml"
 EXIT_RUN_FAILED: Final = 42  # of jobs.schedule.submit: another pod would not help
 POD_RETRIES: Final = 6  # of the pod that waits, if its machine goes away
+OPERATOR_S: Final = 1800  # beyond a run's own deadline, which begins when KubeRay takes it up
 
 
 def manifests(
@@ -136,6 +137,7 @@ def _cron_job(
     ends = {"containerName": "submit", "operator": "In", "values": [EXIT_RUN_FAILED]}
     job = {
         "backoffLimit": POD_RETRIES,
+        "activeDeadlineSeconds": told.deadline_s + OPERATOR_S,  # where no operator runs at all
         "podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": ends}]},
         "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
     }

@@ -85,11 +85,15 @@ def submit(
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": owner_uid}
     wanted = {**ray_job, "metadata": {**ray_job["metadata"], "name": name}}
     wanted["metadata"]["ownerReferences"] = [owner]
-    created, shown, heard = False, "", time.monotonic()
+    created, shown, heard, began = False, "", time.monotonic(), time.monotonic()
     while True:
         try:
             if not created:
                 code, _ = api.ask(folder, wanted)
+                if code == 404:
+                    raise Refused(
+                        "this cluster knows no RayJob; install KubeRay, whose CRD says what it is"
+                    )
                 created = True
                 logger.warning("rayjob %s %s", name, "stands" if code == 409 else "created")
             code, found = api.ask(f"{folder}/{name}")
@@ -107,6 +111,13 @@ def submit(
         if code == 404:
             logger.error("rayjob %s was deleted while it ran", name)
             return EXIT_RUN_FAILED
+        if owner_uid not in _owners(found):  # of a deleted Job of that name: it goes in a moment
+            if time.monotonic() - began > patience_s:
+                logger.error("rayjob %s is of another Job; delete it, then run this again", name)
+                return EXIT_RUN_FAILED
+            created = False
+            time.sleep(poll_s)
+            continue
         status = found.get("status") or {}
         state = f"{status.get('jobDeploymentStatus', '')} {status.get('jobStatus', '')}".strip()
         if state != shown:
@@ -117,6 +128,11 @@ def submit(
         if status.get("jobDeploymentStatus") in FAILED:
             return _failed(name, status)
         time.sleep(poll_s)
+
+
+def _owners(found: dict[str, Any]) -> list[str]:
+    """The uids of what a RayJob belongs to."""
+    return [item["uid"] for item in found["metadata"].get("ownerReferences", ())]
 
 
 def _failed(name: str, status: dict[str, Any]) -> int:

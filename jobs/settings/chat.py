@@ -1,16 +1,19 @@
 """The sections of a job about language models: which, from where, and what they are told."""
 
+import json
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from jobs.settings.price import Price
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class EndpointSettings(_Model):
@@ -52,14 +55,6 @@ class VllmSettings(_Model):
     max_in_flight: Count = 1024
 
 
-class Price(_Model):
-    """What a million tokens cost."""
-
-    input_per_million: Annotated[float, Field(ge=0)]
-    output_per_million: Annotated[float, Field(ge=0)]
-    currency: str = "USD"
-
-
 class ModelSettings(_Model):
     """A model and how it is drawn from. ``extra`` are further fields of the request."""
 
@@ -77,6 +72,15 @@ class ModelSettings(_Model):
     endpoint: EndpointSettings | None = None
     vllm: VllmSettings = VllmSettings()
     price: Price | None = None
+
+    @field_validator("extra")
+    @classmethod
+    def _as_json(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(extra, allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"wanted what JSON can hold, since it is sent so: {error}") from error
+        return extra
 
 
 class SimilaritySettings(_Model):

@@ -11,7 +11,7 @@ ENGINES: Final = ("local", "ray", "beam")
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PoolSettings(_Model):

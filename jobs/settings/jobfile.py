@@ -33,6 +33,8 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> BaseJob:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"job {path}: not YAML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"job {path}: nested too deep, wanted keys and values") from error
     if document is None:
         raise SettingsError(
             f"job {path}: the file is empty, wanted keys and values; see examples/instruct_s2s.yaml"
@@ -128,7 +130,7 @@ def _without_version(document: dict[str, Any], who: str) -> dict[str, Any]:
 def _model_of(document: Mapping[str, Any], who: str) -> type[BaseJob]:
     """The job model of the pipeline that a document names; the main one where it names none."""
     name = document.get("pipeline", "instruct_s2s")
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         near = difflib.get_close_matches(str(name), MODELS, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise SettingsError(
@@ -144,9 +146,11 @@ def _apply(document: dict[str, Any], change: str) -> None:
     *parents, last = key.split(".")
     place: Any = document
     for name in parents:
-        place = place.setdefault(name, {}) if isinstance(place, dict) else None
-        if place is None:
+        if not isinstance(place, dict):
             raise SettingsError(f"--set {change}: '{name}' holds a value and not keys")
+        if place.get(name) is None:  # not there, or a section without a line in it
+            place[name] = {}
+        place = place[name]
     if not isinstance(place, dict):
         raise SettingsError(f"--set {change}: '{'.'.join(parents)}' holds a value and not keys")
     try:

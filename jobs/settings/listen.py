@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.settings.chat import EndpointSettings
+from jobs.settings.price import AudioPrice
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -60,7 +61,7 @@ class FasterWhisperSettings(LocalRecognizer):
 
 
 class TranscriptionSettings(_Model):
-    """A server of ``/v1/audio/transcriptions``. ``endpoint`` is in no manifest.
+    """A server of ``/v1/audio/transcriptions``. ``endpoint`` and ``price`` are in no manifest.
 
     ``langs`` empty: all that have text rules. ``endpoint.max_in_flight`` is of one worker here: of
     each of ``endpoint.processes`` that ask ahead.
@@ -75,6 +76,7 @@ class TranscriptionSettings(_Model):
     languages: dict[str, str] = {}
     extra: dict[str, str] = {}
     endpoint: EndpointSettings | None = None
+    price: AudioPrice | None = None
 
 
 RecognizerSettings: TypeAlias = Annotated[

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.settings.chat import EndpointSettings
+from jobs.settings.price import SpeechPrice
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -30,15 +31,6 @@ class SpeechLimits(_Model):
     max_s_per_letter: Positive = 0.35
     min_s_per_letter: Annotated[float, Field(ge=0)] = 0.013
     max_clipped: Share = 0.05
-
-
-class SpeechPrice(_Model):
-    """What speech costs: by the characters of the text, or by tokens where the server counts."""
-
-    per_million_characters: Annotated[float, Field(ge=0)] = 0.0
-    input_per_million: Annotated[float, Field(ge=0)] = 0.0
-    output_per_million: Annotated[float, Field(ge=0)] = 0.0
-    currency: str = "USD"
 
 
 class LocalModel(_Model):

@@ -22,14 +22,14 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
             audio_rate_hz frame_rate_hz units_per_s device dtype model_sha256 centroids_sha256""",
         "codec": "name model codebooks audio_rate_hz frame_rate_hz device model_sha256",
         "s3": "name model codebook_size frame_rate_hz collapse audio_rate_hz model_sha256",
-        "own": "name codebooks codebook_size frame_rate_hz slack_frames audio_rate_hz",
+        "own": "name model codebooks codebook_size frame_rate_hz slack_frames model_sha256",
     }.items()
 }
 NEEDED: Final = {
     "hubert": ("name", "model", "layer"),
     "codec": ("name", "model"),
     "s3": ("name", "model"),
-    "own": ("name", "codebook_size", "frame_rate_hz"),
+    "own": ("name",),  # the rest is the voices' model's: what is given must be that
 }
 
 
@@ -40,7 +40,7 @@ class Units(BaseModel):
     ``model_sha256`` and ``centroids_sha256`` are filled in when the files are found.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     backend: Backend = "mfcc"
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None

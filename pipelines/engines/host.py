@@ -68,7 +68,7 @@ class _Hosted(LocalEngine):
         """For another thread: kill the process and start no other, so that ``run`` ends."""
         self.stopped = True
         for slot in self._slots:
-            slot.process.kill()
+            slot.kill()
 
     def _spawn(self) -> Slot:
         if self.stopped:

@@ -38,6 +38,12 @@ class Slot:
     greeted: bool = False
     drained: bool = False  # its pipe has been read to the end
 
+    def kill(self) -> None:
+        """End the process and those that its steps started."""
+        self.process.kill()
+        if self.process.pid is not None:
+            worker.end_group(self.process.pid)
+
 
 @dataclass
 class _Tracked:
@@ -79,7 +85,7 @@ class LocalEngine:
     def close(self) -> None:
         """Kill the workers: whatever they finished is in the store."""
         for slot in self._slots:
-            slot.process.kill()
+            slot.kill()
         for slot in self._slots:
             slot.process.join()
             slot.pipe.close()
@@ -126,6 +132,7 @@ class LocalEngine:
                     slot.task = None
                     yield message[1]
                 else:
+                    slot.task = None  # it is free for what may come after the error
                     raise_told(*message)
         except (EOFError, ConnectionResetError):
             slot.drained = True
@@ -136,10 +143,11 @@ class LocalEngine:
             timeout_s = None
             if slot.entered is not None and time.monotonic() - slot.entered > self._timeout_s:
                 timeout_s = self._timeout_s
-                slot.process.kill()
+                slot.kill()
                 slot.process.join()
-            if slot.process.is_alive() or not slot.drained:
+            if slot.process.is_alive() or not (slot.drained or _is_empty(slot)):
                 continue  # what a dead worker sent before it died still counts
+            slot.kill()  # what its steps had started
             slot.process.join()
             yield from self._post_mortem(slot, timeout_s)
             slot.pipe.close()
@@ -170,6 +178,11 @@ class LocalEngine:
                 "--workers, or --workers 0 to see it in this process"
             )
         yield tracked
+
+
+def _is_empty(slot: Slot) -> bool:
+    """Whether a dead worker's pipe holds nothing, and a child that it forked holds the pipe."""
+    return not slot.pipe.poll()
 
 
 class InlineEngine:

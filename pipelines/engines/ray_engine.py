@@ -134,7 +134,7 @@ class RayEngine:
             self._stand_down()
         post = self._post()
         if self._standing is None:
-            self._standing = StandingPool(piece.needs)
+            self._standing = StandingPool(piece.needs, self._options.wait_s, self._listener.note)
         sizes = pool_sizes([piece], self._options, len(rows))
         most = sizes[0].most if sizes else 1
         self.num_workers = max(self.num_workers, min(most, len(rows)))

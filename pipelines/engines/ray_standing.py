@@ -6,15 +6,16 @@ worker, which is the common job, the workers of this pool stay, and a task whose
 the next one that is free (docs/adr/0050).
 """
 
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 
 from pipelines.engines.pieces import Piece
-from pipelines.engines.ray_cluster import MB
+from pipelines.engines.ray_cluster import MB, told
 from pipelines.engines.ray_station import Post, Row, Station
 from schemas.errors import BackendError
 from transforms.step import Resources
@@ -28,8 +29,17 @@ Ref = Any
 class StandingPool:
     """Actors of one kind, and what each is doing. Closing kills them."""
 
-    def __init__(self, needs: Resources) -> None:
+    def __init__(
+        self,
+        needs: Resources,
+        wait_s: float = 30.0,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """``note`` is told, once, where no worker gets a place for ``wait_s``."""
         self.needs = needs
+        self._wait_s, self._note = wait_s, note
+        self._alone_since: float | None = None  # no worker is there, others have the machines
+        self._told = False
         self._starting: dict[Ref, Actor] = {}
         self._idle: list[Actor] = []
         self._busy: dict[Ref, tuple[Actor, Row]] = {}
@@ -37,17 +47,18 @@ class StandingPool:
 
     def run(self, rows: Iterable[Row], piece: Piece, post: Post, size: int) -> Iterator[Row]:
         """The rows with their answers, in any order, from at most ``size`` workers."""
-        waiting = deque(rows)
+        waiting, self._alone_since = deque(rows), None
         while waiting or self._busy:
             wanted = min(size, len(waiting) + len(self._busy))
             while len(self._starting) + len(self._idle) + len(self._busy) < wanted:
                 actor = self._start(piece, post)
                 self._starting[actor.ready.remote()] = actor
-            while waiting and self._idle:
+            while waiting and self._idle and len(self._busy) < size:
                 actor, row = self._idle.pop(), waiting.popleft()
                 self._busy[actor.do.remote([row], piece, post)] = (actor, row)
             refs = [*self._busy, *self._starting]
             ready, _ = ray.wait(refs, num_returns=1, timeout=POLL_S)
+            self._complain(bool(ready or self._busy))
             for ref in ready:
                 if ref in self._starting:
                     self._greet(ref, wanted)
@@ -58,6 +69,18 @@ class StandingPool:
                         waiting.appendleft(row)
                     else:
                         yield done
+
+    def _complain(self, going: bool) -> None:
+        """Say that nothing goes on because of others: they may end, so it is no error."""
+        now = time.monotonic()
+        if going or self._alone_since is None:
+            self._alone_since = now
+        elif now - self._alone_since > self._wait_s and not self._told:
+            self._told = True
+            self._note(
+                f"no worker with {told(self.needs)} has got a place on the Ray cluster for "
+                f"{self._wait_s:g} s: others have its machines, see `ray status`; the build waits"
+            )
 
     def close(self) -> None:
         """Kill the workers: whatever they finished is in the store."""

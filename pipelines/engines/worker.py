@@ -1,6 +1,7 @@
 """A worker process of the local engine: takes tasks from a pipe until the pipe closes."""
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import threading
@@ -20,6 +21,7 @@ from schemas.store import explain_local
 def main(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", job: Job) -> None:
     """Serve tasks. Ctrl-C is the driver's business; a dead driver ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _lead()
     threading.Thread(target=_die_with_driver, args=(lifeline,), daemon=True).start()
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
@@ -43,6 +45,19 @@ def main(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", job: Jo
             pa.default_memory_pool().release_unused()
 
 
+def _lead() -> None:
+    """Let steps start processes (vLLM does), in a group that ends with this one (ADR 0086)."""
+    multiprocessing.current_process().daemon = False  # multiprocessing lets a daemon start none
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a group of its own may be kept from writing
+
+
+def end_group(pid: int) -> None:
+    """Kill a worker's group, by the worker's id: what its steps started, and itself."""
+    with contextlib.suppress(OSError):  # it never led one, or nobody is left
+        os.killpg(pid, signal.SIGKILL)
+
+
 def _watch(pipe: "Connection[Any, Any]", solo: bool, poison: Poison) -> Watch:
     return Watch(
         entering=lambda step, key: pipe.send(("enter", step, key)),
@@ -56,4 +71,5 @@ def _die_with_driver(lifeline: "Connection[Any, Any]") -> None:
     """The driver holds the other end and never writes: reading ends when the driver does."""
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv()
+    end_group(os.getpid())
     os._exit(1)

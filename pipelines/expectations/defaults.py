@@ -10,6 +10,7 @@ from transforms.gate import Gate
 
 ALWAYS = ("key", "split", "lang", "source", "role", "voice", "speaker_id", "text", "spoken_text")
 MAX_VOICE_SHARE = 0.9  # of the users' turns
+QUOTA_EXCESS = 0.02  # of a share, beyond chance: gates reject some voices more than others
 
 
 def default_suite(gates: Iterable[Gate], limits: Mapping[str, float]) -> Suite:
@@ -20,6 +21,14 @@ def default_suite(gates: Iterable[Gate], limits: Mapping[str, float]) -> Suite:
             "corpus": tuple(_corpus(limits)),
             "samples": tuple(_samples()),
             "turns": (*_turns(), *_gated(gates)),
+            "quotas": (
+                _of(
+                    "be_between",
+                    "excess",
+                    max_value=QUOTA_EXCESS,
+                    because="the bank's quotas hold, beyond chance",
+                ),
+            ),
             "rejected": (
                 _of("not_be_null", "id"),
                 _of("be_unique", "id"),

@@ -15,6 +15,7 @@ from schemas.parquet import iterate
 from schemas.snapshot import Manifest, read_verified
 from schemas.store import Store
 from schemas.utterance import value_of
+from transforms.quotas import excess, quota_from
 
 TEXT, WHOLE, REAL = "TEXT", "INTEGER", "FLOAT"
 MEASURES: Final = tuple(item.name for item in CATALOGUE if item.name != "duration_s")
@@ -46,6 +47,13 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "duration_s": REAL,
         **dict.fromkeys(MEASURES, REAL),
     },
+    "quotas": {
+        **dict.fromkeys(("role", "lang", "split", "attribute", "value"), TEXT),
+        "asked": REAL,
+        "share": REAL,
+        "num_samples": WHOLE,
+        "excess": REAL,
+    },
     "rejected": {
         **dict.fromkeys(("id", "source_id", "lang", "code", "codes"), TEXT),
         "num_reasons": WHOLE,
@@ -75,6 +83,7 @@ def write_tables(path: Path, store: Store, manifest: Manifest) -> None:
                 _insert(connection, "turns", list(_turns(row)))
         _insert(connection, "rejected", map(_rejected, each_outcome(store, manifest["rejected"])))
         _insert(connection, "failed", map(_failed, each_outcome(store, manifest["failed"])))
+        _insert(connection, "quotas", list(_quotas(connection, manifest)))
         _insert(connection, "corpus", [_corpus(connection, manifest)])
         connection.commit()
     finally:
@@ -113,6 +122,35 @@ def _rejected(row: Any) -> dict[str, Any]:  # noqa: ANN401 - an Outcome, read as
 
 def _failed(row: Any) -> dict[str, Any]:  # noqa: ANN401 - an Outcome, read as a row
     return {**row, **row["error"]}
+
+
+def _quotas(connection: sqlite3.Connection, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """A row for each share of a quota in each place that has samples with a voice of the bank."""
+    settings: dict[str, Any] = dict(manifest["settings"])
+    quotas = [quota_from(item) for item in settings.get("quotas", ())]
+    voices = {item["id"]: item for item in settings["voices"]} if quotas else {}
+    places: dict[tuple[str, str, str], dict[str, int]] = {}
+    counted = connection.execute(
+        "SELECT role, lang, split, voice, count(DISTINCT key) FROM turns WHERE voice <> '' "
+        "GROUP BY role, lang, split, voice ORDER BY role, lang, split, voice"
+    )
+    for role, lang, split, voice, num in counted if quotas else ():
+        if voice in voices:
+            places.setdefault((role, lang, split), {})[voice] = num
+    for place, samples in places.items():
+        total = sum(samples.values())
+        for quota in quotas:
+            for value, asked in quota.shares if quota.covers(*place) else ():
+                num = sum(n for v, n in samples.items() if voices[v].get(quota.by, "") == value)
+                yield {
+                    **dict(zip(("role", "lang", "split"), place, strict=True)),
+                    "attribute": quota.by,
+                    "value": value,
+                    "asked": asked,
+                    "share": num / total,
+                    "num_samples": total,
+                    "excess": excess(num / total, asked, total),
+                }
 
 
 def _corpus(connection: sqlite3.Connection, manifest: Manifest) -> dict[str, Any]:

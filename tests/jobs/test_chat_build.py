@@ -506,3 +506,21 @@ def test_a_grown_source_asks_for_its_new_rows_and_keeps_the_replies_of_the_old(
     assert asked(server) == 0
     dry = voxmill("clean", output, "--dry-run", "--grace", "0s").out
     assert "replies" not in dry
+
+
+def test_a_model_that_refuses_most_rows_stops_the_build_which_then_tries_them_again(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    def mostly_refused(body: Body, number: int) -> Any:
+        return None if number % 3 == 0 else raw('{"error": {"message": "no such field"}}', 400)
+
+    server.fault = mostly_refused
+    job = chat_job(tmp_path, server, rows(60))
+    done = build_here(job, tmp_path / "out")
+    assert done.code == 3, done.err
+    assert "rewrite: " in done.err
+    assert "no such field" in done.err
+    assert not (tmp_path / "out" / "snapshots").exists()
+    server.fault = lambda body, number: None
+    again = build_here(job, tmp_path / "out")
+    assert again.last_json["failed"] == 0, again.err

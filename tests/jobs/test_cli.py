@@ -1,8 +1,11 @@
 """The command as a hurried person meets it: help, mistakes, exit codes, --json, Ctrl-C."""
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -99,6 +102,19 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--set", "name.x=3"], ["name"]),
         (["--set", "source.lang=no"], ["'source.lang'", "got False", "string"]),
         (["--set", "engine.row_timeout_s=0"], ["'engine.row_timeout_s'", "greater than 0"]),
+        (["--set", "engine.row_timeout_s=.inf"], ["'engine.row_timeout_s'", "finite"]),
+        (["--set", "shards.target_mb=.inf"], ["'shards.target_mb'", "finite"]),
+        (["--set", "gates=[{measure: duration_s, min: .nan}]"], ["'gates.0.min'", "finite"]),
+        (["--set", "output.store.timeout_s=1e30", "--output", "s3://b/c"], ["output.store"]),
+        (
+            ["--set", "models={tiny: {model: x, extra: {a: .nan}}}"],
+            ["models.tiny.extra", "what json can hold"],
+        ),
+        (
+            ["--set", "models={tiny: {model: x, extra: {a: 2026-01-01}}}"],
+            ["extra", "what json can hold"],
+        ),
+        (["--set", "pipeline=[check]"], ["'pipeline'", "['check']", "instruct_s2s"]),
         (["--set", "gates=[{measure: mos, min: 1}]"], ["mos", "no row", "checks.mos"]),
         (
             ["--set", "gates=[{measure: asr_wer, max: 1}]", "--set", "checks.asr_fraction=0"],
@@ -144,6 +160,14 @@ def test_a_wrong_option_is_refused_before_anything_is_written(
     assert not output.exists()
 
 
+def test_an_empty_section_takes_what_the_command_line_says(job: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "job.yaml"
+    text = job.read_text(encoding="utf-8").replace("rows.jsonl", str(job.parent / "rows.jsonl"))
+    empty.write_text(f"{text}output:\n", encoding="utf-8")
+    done = voxmill("plan", empty, "--output", tmp_path / "out")
+    assert done.code == 0, done.err
+
+
 def test_no_output_is_refused(job: Path) -> None:
     assert_refused(voxmill("build", job), "no output", "--output", "output.uri")
 
@@ -157,6 +181,7 @@ def test_no_output_is_refused(job: Path) -> None:
         ("source: {path: x, adapter: alpaca}\nvoices: {bank: b}\n", ["'name'", "'source.name'"]),
         ("name: x\n1: 2\n", ["'1'", "string"]),
         ("name: x\ndedup:\n", ["'dedup'", "None"]),
+        ("[" * 2000 + "]" * 2000, ["nested too deep"]),
     ],
 )
 def test_a_job_file_that_means_nothing_is_refused(
@@ -232,6 +257,14 @@ def test_verify_gives_json_too(built: tuple[Path, Done]) -> None:
     assert done.last_json == {"damaged": [], "identity": built[1].last_json["identity"]}
 
 
+def test_a_terminal_that_cannot_show_a_letter_is_shown_its_code() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", "import sys; from jobs import cli; cli._doctor = lambda o: "]
+    command[-1] += "print(o.job) or 0; sys.exit(cli.main(['doctor', sys.argv[1]]))"
+    done = subprocess.run([*command, "语"], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, rb"\u8bed"), done.stderr
+
+
 def test_plan_gives_json_and_writes_nothing(job: Path, tmp_path: Path) -> None:
     done = voxmill("plan", job, "--output", tmp_path / "out", "--json")
     assert done.code == 0
@@ -247,6 +280,12 @@ def test_a_place_without_a_corpus_is_named(tmp_path: Path, command: str) -> None
     assert_refused(done, str(tmp_path / "nowhere"), "no snapshot there", "voxmill build")
 
 
+def test_clean_names_a_place_without_a_corpus_and_makes_none(tmp_path: Path) -> None:
+    done = voxmill("clean", tmp_path / "nowhere")
+    assert_refused(done, str(tmp_path / "nowhere"), "no corpus there")
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.parametrize("version", ["9", "0", "-1"])
 def test_a_version_that_is_not_there_is_refused_with_those_that_are(
     built: tuple[Path, Done], version: str
@@ -254,6 +293,19 @@ def test_a_version_that_is_not_there_is_refused_with_those_that_are(
     done = voxmill("verify", built[0], "--version", version)
     assert_refused(done, str(built[0]))
     assert re.search(r"there (is|are)\b.*\b1\b|v000001", done.err), done.err
+
+
+def test_a_fault_of_ours_is_no_gate_that_was_missed(
+    built: tuple[Path, Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: object, **more: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("pipelines.damage.all_damage", broken)
+    done = voxmill("verify", built[0])
+    assert done.code == 70
+    assert "RuntimeError: a fault" in done.err
+    assert "a fault of Voxmill, with the trace above; please report it" in done.err
 
 
 def test_too_many_failed_rows_are_exit_code_3(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """Drift: found where it is, silent where only chance is at work, the same in every order."""
 
+import io
 import json
+import math
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import scipy.stats
+from rich.console import Console
 
+from jobs.commands.diff import as_json, print_diff
 from jobs.report.corpus import Corpus
 from jobs.report.counting import see
 from jobs.report.distance import divergence, of_shares, of_values
@@ -64,6 +68,16 @@ def test_values_that_never_vary_and_values_of_few_kinds_are_compared() -> None:
     assert of_values(ones, ones).level == "none"
     assert of_values(ones, filled(np.full(200, 7.0))).level == "large"
     assert of_values(ones, filled([0.0] * 60 + [1.0] * 140)).level == "large"
+
+
+def test_what_leaves_the_most_frequent_value_is_seen_wherever_that_value_lies() -> None:
+    rest = np.linspace(1.0, 90.0, 40)
+    for usual in (100.0, 50.5, 0.0):
+        one = filled(np.concatenate([np.full(1900, usual), rest, rest + 1.0, rest[:20]]))
+        other = filled(np.concatenate([np.full(1500, usual), *[rest, rest + 1.0] * 6, rest[:20]]))
+        found = of_values(one, other)
+        assert found.psi > 0.25
+        assert found.level == "large"
 
 
 def test_words_of_two_texts_diverge_between_nothing_and_one_bit() -> None:
@@ -131,6 +145,56 @@ def test_new_reasons_measures_voices_and_words_are_told(tiny_corpus: TinyCorpus)
     voices = {m.name: m.distance.level for m in drift.mixtures if m.name.startswith("voices")}
     assert set(voices.values()) == {"large"}
     assert drift.drifted
+
+
+def test_a_single_rejection_that_is_gone_is_no_drift(tiny_corpus: TinyCorpus) -> None:
+    lines = [spoken(n) for n in range(90)]
+    once = Counter({("respond", "code"): 1})
+    before = corpus_of(lines, first_reasons=once, all_reasons=once)
+    drift = compared(before, corpus_of(lines), tiny_corpus)
+    assert drift.gone_reasons == ["respond: code"]
+    assert not drift.drifted
+
+
+def test_a_median_that_moves_from_values_without_spread_has_no_number_of_ranges(
+    tiny_corpus: TinyCorpus,
+) -> None:
+    same, moved = (
+        corpus_of([indexed(f"k{n}", measures={"dc": value}) for n in range(90)])
+        for value in (0.5, 7.0)
+    )
+    drift = compared(same, moved, tiny_corpus)
+    (shift, *_) = (shift for shift in drift.shifts if shift.name == "dc")
+    assert (shift.before, shift.now, shift.distance.level) == (0.5, 7.0, "large")
+    assert math.isnan(shift.moved)
+    assert as_json(drift)["shifts"][0]["moved"] is None
+    told = io.StringIO()
+    print_diff(drift, Console(file=told, width=200))
+    assert "nan" not in told.getvalue()
+    still = compared(same, same, tiny_corpus)
+    assert {shift.moved for shift in still.shifts} == {0.0}
+
+
+def test_every_gate_of_a_measure_is_compared_with_all_that_it_says(
+    tiny_corpus: TinyCorpus,
+) -> None:
+    def job(*gates: dict[str, Any]) -> Manifest:
+        return cast(Manifest, {**tiny_corpus.manifest, "settings": {"gates": list(gates)}})
+
+    outlier = {"measure": "snr_db", "outlier_mad": 6.0, "side": "low", "min": None}
+    before = job({"measure": "snr_db", "min": 5}, {**outlier, "tolerance": 8.0})
+    now = job({"measure": "snr_db", "min": 9}, {**outlier, "tolerance": 3.0})
+    corpus = corpus_of([spoken(1)])
+    (changed,) = drift_of(("one", before, corpus), ("other", now, corpus)).settings
+    assert changed[0] == "gates: snr_db"
+    for words, least, tolerance in ((changed[1], "min 5", "8"), (changed[2], "min 9", "3")):
+        assert least in words
+        assert f"outlier_mad 6, side low, tolerance {tolerance}" in words
+    quiet = {"measure": "snr_db", "min": 5}
+    one = job({**quiet, "voices": ["ann"]}, quiet)
+    other = job({**quiet, "voices": ["bob"]}, quiet)
+    found = drift_of(("one", one, corpus), ("other", other, corpus)).settings
+    assert [name for name, _, _ in found] == ["gates: snr_db ann", "gates: snr_db bob"]
 
 
 @pytest.fixture(scope="module")

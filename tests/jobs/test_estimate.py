@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.estimate import read_prices
+from jobs.prices import read_prices
 from jobs.rates import EMBEDDED, MIN_ROWS, is_embedded, rate_of
 from schemas.errors import SettingsError
 from tests.builders import BANK, pipeline, voice
@@ -80,7 +80,8 @@ def test_a_price_file_that_means_nothing_is_refused(tmp_path: Path, text: str) -
 
 
 def test_the_truth_stands_beside_the_estimate_after_a_build(tmp_path: Path) -> None:
-    job = write_job(tmp_path, rows(6))
+    (tmp_path / "prices.yaml").write_text("cpu_hour: 3600\nstorage_gb_month: 1000\n")
+    job = write_job(tmp_path, rows(6), estimate={"prices": "prices.yaml"})
     done = build_here(job, tmp_path / "out")
     assert done.code == 0, done.err
     value = json.loads((tmp_path / "out" / "estimate.json").read_text())
@@ -90,6 +91,12 @@ def test_the_truth_stands_beside_the_estimate_after_a_build(tmp_path: Path) -> N
     assert found["speech"]["truth"] == pytest.approx(done.last_json["hours"], abs=1e-4)
     assert found["wall time"]["truth"] > 0
     assert found["synthesize: time"]["truth"] > 0
+    times = [item["truth"] for name, item in found.items() if name.endswith(": time")]
+    assert found["CPU"]["truth"] == pytest.approx(sum(times))
+    assert found["money: core hours"]["truth"] == pytest.approx(3600 * sum(times))
+    stored = found["money: storage, a month"]["truth"]
+    assert stored == pytest.approx(found["shards"]["truth"])  # 1,000 a GB is one a MB
+    assert found["money"]["truth"] == pytest.approx(3600 * sum(times) + stored)
     told = voxmill("inspect", str(tmp_path / "out"))
     assert "estimate: the whole corpus" in told.out
     assert "was" in told.out

@@ -300,6 +300,20 @@ def test_qwen2_audio_messages_render_by_the_processors_own_template(
             assert f"{marks}\n<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>" in text
 
 
+@pytest.mark.parametrize("to", ["webdataset", "huggingface", "lhotse", "lhotse_shar", "llama_omni"])
+def test_what_the_command_prints_opens_the_export_as_it_stands(
+    corpus: Path, tmp_path: Path, to: str
+) -> None:
+    done = voxmill("export", corpus, "--to", to, "--output", tmp_path / "out", "--json")
+    *before, opening = done.last_json["opened_by"].splitlines()
+    names: dict[str, Any] = {}
+    exec("\n".join(before), names)
+    opened = eval(opening, names)
+    assert opened.num_rows if to == "huggingface" else next(iter(opened))
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert opening.replace(str(tmp_path / "out"), "FOLDER") in readme
+
+
 def test_every_format_says_what_it_cannot_carry_in_the_docs_too() -> None:
     page = (Path(__file__).parents[2] / "docs" / "exports.md").read_text()
     for name, known in FORMATS.items():

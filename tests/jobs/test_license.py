@@ -15,6 +15,7 @@ from jobs.commands.card import said_licenses
 from jobs.report.corpus import Amount
 from schemas.errors import SettingsError
 from tests.jobs.conftest import TinyCorpus
+from transforms.voices import VoiceBank
 
 
 def made(*parts: tuple[Kind, str]) -> Granted:
@@ -81,6 +82,24 @@ def test_the_hubs_names_stand_for_spdx_ids() -> None:
     assert all(terms.hub == name for name, terms in TABLE.items())
 
 
+@pytest.mark.parametrize(
+    ("expression", "license"),
+    [
+        ("(MIT OR Apache-2.0) AND CC-BY-NC-4.0", "cc-by-nc-4.0"),
+        ("CC-BY-NC-4.0 AND (MIT OR Apache-2.0)", "cc-by-nc-4.0"),
+        ("MIT OR Apache-2.0 AND CC-BY-NC-4.0", "mit"),
+        ("((CC-BY-4.0) OR (CC-BY-NC-4.0 AND MIT))", "cc-by-4.0"),
+        ("(MIT OR Apache-2.0) AND My Own Terms", None),
+        ("(MIT OR Apache-2.0", None),
+        ("MIT) OR (CC-BY-NC-4.0", None),
+        ("(" * 5000 + "MIT" + ")" * 5000, None),
+    ],
+)
+def test_brackets_bind_first_then_and_then_or(expression: str, license: str | None) -> None:
+    terms = terms_of(expression)
+    assert (terms and terms.hub) == license
+
+
 def test_a_program_that_speaks_does_not_license_its_sound(tiny_corpus: TinyCorpus) -> None:
     granted = granted_of(tiny_corpus.manifest, tiny_corpus.corpus)
     spoken = {part.name: part for part in granted.parts if part.kind == "speech synthesis"}
@@ -124,3 +143,47 @@ def test_hostile_licenses_stay_inside_their_cell(tiny_corpus: TinyCorpus) -> Non
     card = render_card(tiny_corpus.store, tiny_corpus.manifest, corpus, granted)
     assert "<img" not in card.split("---\n", 2)[2]
     assert len(re.findall(r"^# ", card, re.MULTILINE)) == 1
+
+
+def test_voices_are_counted_in_utterances_and_never_above_what_there_is(
+    tiny_corpus: TinyCorpus,
+) -> None:
+    granted = granted_of(tiny_corpus.manifest, tiny_corpus.corpus)
+    accepted = tiny_corpus.manifest["counts"]["accepted"]
+    spoken = sum(amount.utterances for amount in tiny_corpus.corpus.voices.values())
+    parts = [part for part, _ in granted.alike()]
+    assert sum(part.samples for part in parts if part.kind == "source") == accepted
+    assert sum(part.utterances for part in parts if part.kind == "voice") == spoken
+    assert max(part.samples for part in parts) == accepted
+    assert f"{accepted} samples |" in license_words(granted)
+
+
+def test_several_models_of_one_license_wrote_no_more_than_all(tiny_corpus: TinyCorpus) -> None:
+    models = [Part("language model", name, "MIT", 7, terms_of("MIT")) for name in ("a", "b")]
+    ((part, names),) = outcome(models).alike()
+    assert (part.samples, names) == (7, ["a", "b"])
+
+
+def test_a_corpus_made_of_a_corpus_waits_for_what_that_ones_card_says(
+    tiny_corpus: TinyCorpus,
+) -> None:
+    settings: dict[str, Any] = dict(tiny_corpus.manifest["settings"])
+    settings["source"] = {"snapshot": {"version": 4, "identity": "1f" * 32}}
+    manifest: Any = {**tiny_corpus.manifest, "settings": settings}
+    heard = replace(tiny_corpus.corpus, bank=VoiceBank(()))
+    granted = granted_of(manifest, heard)
+    assert granted.unknown == [f"earlier corpus {'1f' * 6}: none given"]
+    assert not granted.publishable
+    told = granted_of(manifest, heard, {"1f" * 6: "cc-by-nc-4.0"})
+    assert (told.license, told.publishable) == ("cc-by-nc-4.0", True)
+
+
+def test_a_voice_that_the_bank_does_not_have_is_of_unknown_license(
+    tiny_corpus: TinyCorpus,
+) -> None:
+    corpus = replace(tiny_corpus.corpus, voices=dict(tiny_corpus.corpus.voices))
+    corpus.voices["train", "en", "user", "stranger", "somebody"] = Amount(1, 1, 1.0)
+    granted = granted_of(tiny_corpus.manifest, corpus)
+    assert granted.unknown == ["voice stranger: none given"]
+    corpus.voices["train", "en", "user", "", "somebody"] = Amount(1, 1, 1.0)  # the source's audio
+    assert granted_of(tiny_corpus.manifest, corpus).unknown == granted.unknown

@@ -306,6 +306,14 @@ def test_what_is_written_can_be_read_and_holds_each_file_byte_for_byte(tmp_path:
     assert "ray-job.yaml: |" in written
 
 
+def test_a_pod_that_waits_for_an_operator_that_never_comes_is_ended(tmp_path: Path) -> None:
+    """Or no later run would start, with concurrency Forbid."""
+    done = scheduled(tmp_path, deadline_s=1000)
+    (cron,) = objects_of(done)["CronJob"]
+    assert ray_job_of(done)["spec"]["activeDeadlineSeconds"] == 1000
+    assert cron["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] > 1000
+
+
 def test_names_become_such_as_kubernetes_takes() -> None:
     long = "instruct_s2s_" + "long" * 20
     assert kube_name("Instruct_S2S sample") == "instruct-s2s-sample"

@@ -66,6 +66,8 @@ def test_keys_in_the_environment_stand_above_a_profile(
         ("endpoint", "wanted KEY=VALUE"),
         ("endpont=x", "--store endpont.*the keys are endpoint, region"),
         ("timeout_s=-1", "--store timeout_s"),
+        ("timeout_s=.inf", "--store timeout_s.*finite"),
+        ("endpoint=[x", "--store endpoint=.*not a YAML value"),
     ],
 )
 def test_a_wrong_store_option_is_refused(change: str, words: str) -> None:

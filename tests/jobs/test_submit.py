@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from jobs.schedule.submit import EXIT_LOST_CONTACT, EXIT_OK, EXIT_RUN_FAILED, main
@@ -83,6 +84,11 @@ def submitted(folder: Path, cluster: Cluster, patience_s: float = 5.0) -> int:
     return main([str(job), *told, *limits])
 
 
+def of_job(uid: str, spec: str) -> dict[str, Any]:
+    """A RayJob as the Job with that uid made it."""
+    return {"metadata": {"name": "nightly-29", "ownerReferences": [{"uid": uid}]}, "spec": spec}
+
+
 RUNNING = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
 DONE = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
 
@@ -100,10 +106,30 @@ def test_a_run_is_created_under_the_jobs_name_belongs_to_it_and_is_waited_for(
 
 def test_a_second_pod_waits_for_the_run_of_the_first(tmp_path: Path) -> None:
     with served(Cluster([RUNNING, DONE])) as cluster:
-        cluster.held["nightly-29"] = {"metadata": {"name": "nightly-29"}, "spec": "the first"}
+        cluster.held["nightly-29"] = of_job("u-1", "the first")
         assert submitted(tmp_path, cluster) == EXIT_OK
     assert cluster.held["nightly-29"]["spec"] == "the first"
     assert len(cluster.held) == 1
+
+
+def test_the_run_of_a_deleted_job_of_that_name_is_not_taken_for_this_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(Cluster([DONE])) as cluster:
+        cluster.held["nightly-29"] = of_job("u-0", "of a week ago")
+        assert submitted(tmp_path, cluster, patience_s=0.2) == EXIT_RUN_FAILED
+        assert "is of another Job" in caplog.text
+        threading.Timer(0.3, cluster.held.clear).start()  # as the garbage collector does
+        assert submitted(tmp_path, cluster) == EXIT_OK
+    assert cluster.held["nightly-29"]["metadata"]["ownerReferences"][0]["uid"] == "u-1"
+
+
+def test_a_cluster_without_kuberay_is_told_as_such(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(Cluster([DONE], troubles=[404, 404])) as cluster:
+        assert submitted(tmp_path, cluster) == EXIT_RUN_FAILED
+    assert "install KubeRay" in caplog.text
 
 
 def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path: Path) -> None:

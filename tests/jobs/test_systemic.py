@@ -119,7 +119,7 @@ def test_the_limit_wants_many_failures_and_a_high_rate() -> None:
         health.take(failing(100, 100))
 
 
-def test_only_retryable_failures_are_forgotten(tmp_path: Path) -> None:
+def test_failures_are_forgotten_once(tmp_path: Path) -> None:
     job = write_job(tmp_path, [*rows(4), row("bad", f"Say {RAISES}.")])
     build_with(job, tmp_path / "out", FaultySpeech())
     memo = Memo(FileStore(tmp_path / "out" / "work"))

@@ -9,6 +9,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import torch
 import yaml
 from sklearn.cluster import MiniBatchKMeans
 
@@ -20,7 +21,9 @@ from schemas.shard import read_npy
 from schemas.snapshot import sealed, snapshot_path
 from schemas.store import FileStore
 from tests.jobs.small import FAST_BANK, Done, manifest_of, rows, voxmill, write_rows
+from tests.transforms.test_fairseq_hubert import saved, weights
 from tests.unit_models import write_hubert, write_mimi
+from transforms.backends.units.hubert import hubert_from
 from transforms.clustering.files import centroid_bytes, centroids_of
 
 SETTINGS = {"backend": "hubert", "name": "tiny8", "model": "hubert", "layer": 2, "clusters": 8}
@@ -219,7 +222,7 @@ def _km(folder: Path, clusters: int, dims: int) -> str:
         ({"dtype": "float16"}, "a cpu takes float32"),
         ({"units_per_s": [40, 20]}, "wanted [least, most]"),
         ({"laier": 3}, "did you mean 'layer'?"),
-        ({"backend": "own", "layer": None, "model": None, "clusters": None}, "frame_rate_hz"),
+        ({"backend": "own", "layer": None, "model": None, "clusters": None}, "gives no tokens"),
     ],
 )
 def test_units_that_cannot_be_are_refused_before_the_build(
@@ -264,7 +267,8 @@ def test_the_tts_models_own_tokens_want_a_voice_that_gives_them(place: Path) -> 
     own = {"backend": "own", "name": "own25", "codebook_size": 6561, "frame_rate_hz": 25}
     done = voxmill("build", job_in(place, own), "--output", place / "own")
     assert done.code == 2
-    assert "no speech backend here gives its own tokens" in done.err
+    assert "en-assistant (flite), zh-all (espeak): the backend gives no tokens" in done.err
+    assert "or extract units from the audio with units.backend hubert, codec or s3" in done.err
 
 
 def test_import_kmeans_gives_what_a_job_takes(tmp_path: Path) -> None:
@@ -295,6 +299,18 @@ def test_import_kmeans_gives_what_a_job_takes(tmp_path: Path) -> None:
     assert done.code == 2
     assert "names os.system" in done.err
     assert not (tmp_path / "x").exists()
+
+
+def test_import_hubert_gives_what_a_job_takes(tmp_path: Path) -> None:
+    torch.save({"args": None, "model": weights(deep=False)}, tmp_path / "h.pt")
+    done = voxmill("units", "import-hubert", tmp_path / "h.pt", "--output", tmp_path / "m")
+    assert done.code == 2
+    assert "nothing says how many heads its 32 dimensions have" in done.err
+    saved(tmp_path / "h.pt", weights(deep=False))
+    done = voxmill("units", "import-hubert", tmp_path / "h.pt", "--output", tmp_path / "m")
+    assert done.code == 0, done.err
+    assert "m: a HuBERT of 3 layers and 32 dimensions, 4 heads, input as it is" in done.out
+    assert hubert_from(tmp_path / "m", 2).dimensions == 32
 
 
 def test_mfccs_settings_stand_in_a_manifest_as_they_ever_did() -> None:

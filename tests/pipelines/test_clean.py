@@ -1,13 +1,15 @@
 """Cleaning next to builds that begin: nothing that one may need is taken for garbage."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from pipelines.clean import find_garbage, find_scratch, remove
 from pipelines.lease import holding, planning
-from schemas.errors import ConflictError
+from schemas.errors import ConflictError, DamageError
+from schemas.snapshot import FileEntry
 from schemas.store import FileStore
 
 REST = f"shards/train-000000-{'0' * 12}.tar"
@@ -61,3 +63,26 @@ def test_nothing_is_garbage_while_a_build_is_planned(tmp_path: Path) -> None:
         known_dead = find_garbage(store, 0, none_running=True)
         assert REST in [item.path for item in known_dead.garbage]
     assert [item.path for item in find_garbage(store, 0).garbage] == [REST]
+
+
+def test_nothing_is_garbage_beside_a_sign_of_life_that_cannot_be_read(tmp_path: Path) -> None:
+    """A build of another release may write it otherwise."""
+    store = with_rests(tmp_path)
+    store.put("running/of-another-release.json", b'{"format": 2}')
+    found = find_garbage(store, 0)
+    assert (found.garbage, len(found.running)) == ([], 1)
+    day_ago_s = time.time() - 86400
+    os.utime(tmp_path / "running" / "of-another-release.json", (day_ago_s, day_ago_s))
+    assert [item.path for item in find_garbage(store, 0).garbage] == [REST]
+
+
+def test_a_torn_commit_record_of_a_running_build_stops_the_removal(tmp_path: Path) -> None:
+    store = with_rests(tmp_path)
+    store.put("inputs/plan-0.json", b'{"partitions": []}')
+    store.put(f"commits/{'a' * 24}/train-000000.json", b'{"planned": "train-0')
+    plan: FileEntry = {"name": "inputs/plan-0.json", "sha256": "0"}
+    with (
+        holding(store, "a" * 24, SCRATCH, plan, {}),
+        pytest.raises(DamageError, match=r"train-000000.json: not a commit record.*nothing is"),
+    ):
+        find_garbage(store, 0)

@@ -15,12 +15,14 @@ from transforms.backends.pocketsphinx import PocketsphinxAligner
 from transforms.backends.silero import Silero
 from transforms.dedup import Near
 from transforms.finish import Finish
+from transforms.quotas import Quota
 from transforms.select import Gate
 from transforms.step import Node, Resources, Step
 from transforms.text.rules import InputPolicy
 from transforms.text.speakable import Limits
 from transforms.voices import VoiceBank
 
+QUOTED = replace(BANK, quotas=(Quota(by="gender", shares=(("f", 1.0),)),))
 GATE = Gate(measure="duration_s", min=0.1, max=9.0, roles=("user",), langs=("en",))
 NODES = pipeline(gates=(GATE,))
 ARTIFACTS = {"duplicates": "1" * 64, "kmeans": "2" * 64, "pace": "3" * 64}
@@ -51,7 +53,7 @@ CHANGED: dict[str, dict[str, list[Any]]] = {
     "cast": {
         "seed": [8],
         "backends": [(Tone(salt="other"),)],
-        "bank": [VoiceBank(BANK.voices[:-1])],  # and every setting of a voice, below
+        "bank": [VoiceBank(BANK.voices[:-1]), QUOTED],  # and every setting of a voice, below
     },
     "synthesize": {
         "sample_rate_hz": [24000],
@@ -60,6 +62,7 @@ CHANGED: dict[str, dict[str, list[Any]]] = {
         "retry_below": [0.1],
         "aligner": [PocketsphinxAligner()],
         "finish": [Finish(pad_s=0.1, detector=Silero()), Finish(loudness_lufs=-23.0)],
+        "own_voices": [("en-answers",), ("zh-all",), ("en-answers", "zh-all")],
     },
     "listen": {
         "aligner": [PocketsphinxAligner()],

@@ -1,5 +1,6 @@
 """Signs of life: there while a build runs, renewed, gone at its end."""
 
+import itertools
 import time
 from pathlib import Path
 
@@ -31,6 +32,23 @@ def test_it_is_renewed(tmp_path: Path) -> None:
             time.sleep(0.02)
         assert now.seen_s > first.seen_s
         assert now.started_s == first.started_s
+
+
+def test_it_is_renewed_after_whatever_error(tmp_path: Path) -> None:
+    """A thread that died of one would leave a running build to be taken for garbage."""
+    store, calls = FileStore(tmp_path), itertools.count()
+
+    def status() -> dict[str, object]:
+        number = next(calls)
+        if number == 0:
+            raise RuntimeError("not even a StoreError")
+        return {"number": number}
+
+    with holding(store, "a" * 24, SCRATCH, PLAN, {}, beat_s=0.02, status=status):
+        deadline = time.monotonic() + 20
+        while not leases(store)[0].status and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert leases(store)[0].status
 
 
 def test_it_goes_when_the_build_fails(tmp_path: Path) -> None:

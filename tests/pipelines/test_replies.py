@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipelines.memo import Memo
+from pipelines.memo import Memo, pack_bytes, unpack
 from pipelines.replies import StoreDesk, publish_replies, read_listing, read_replies, write_listing
 from schemas.errors import DamageError
 from schemas.store import FileStore
@@ -76,3 +76,15 @@ def test_of_two_drivers_results_of_the_same_rows_the_first_stands(tmp_path: Path
     assert memo.put_first("rewrite", "f" * 64, "p", answered, 0) is answered
     assert memo.put_first("rewrite", "f" * 64, "p", failed, 0).equals(answered)
     assert memo.put_first("rewrite", "f" * 64, "p", failed, 1) is failed  # another generation
+
+
+def test_a_pack_that_lost_rows_since_does_not_stand_for_all_of_them(tmp_path: Path) -> None:
+    """Another driver's stop may have dropped the failures of a pack of that very name."""
+    store = FileStore(tmp_path)
+    memo, fingerprint = Memo(store), "f" * 64
+    both = pa.table({"key": ["k", "l"], "said": ["yes", "no"]})
+    memo.put_first("rewrite", fingerprint, "p", both, 0)
+    (path,) = store.list("memo")
+    store.put(path, pack_bytes(both.slice(1)))
+    assert memo.put_first("rewrite", fingerprint, "p", both, 0).equals(both)
+    assert unpack(store.get(path), path).equals(both)

@@ -1,9 +1,12 @@
 """A place in a bucket as a store: the same laws as a folder, on a real server and in memory."""
 
+import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -174,6 +177,55 @@ def test_an_http_endpoint_of_the_environment_alone_is_told_what_it_lacks(
 def test_without_credentials_the_cure_is_named() -> None:
     said = "Error performing PUT http://169.254.169.254/latest/api/token - 403 Forbidden"
     assert "no credentials were found; set" in str(explained(OSError(said), "read", "s3://b/x"))
+
+
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    """A web server that is no object store: it answers everything with one status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD = do_POST = do_PUT
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "404"), (501, "501")])
+def test_a_web_server_that_is_no_object_store_is_told_as_such(
+    status: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+    (tmp_path / "file").write_bytes(b"x")
+    with answering(status) as endpoint:
+        options = StoreOptions(endpoint=endpoint, region="x", timeout_s=5.0, retry_s=0.5)
+        store = open_store(StoreAddress("s3://bucket/corpus", options))
+        for attempt in (
+            lambda: store.put("a", b"x"),
+            lambda: store.put_file("a", tmp_path / "file"),
+            lambda: store.put_new("a", b"x"),
+            lambda: store.list("a"),
+        ):
+            with pytest.raises(StoreError, match=words) as told:
+                attempt()
+            assert "in time" not in str(told.value), "it did answer"
+            assert "output.store.endpoint" in str(told.value)
 
 
 def test_no_message_repeats_a_signature() -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,6 +190,24 @@ def test_a_file_where_an_objects_folder_should_be_is_said_with_its_cure(tmp_path
     (tmp_path / "shards").write_text("not a folder")
     with pytest.raises(StoreError, match="a file stands where a folder is wanted"):
         FileStore(tmp_path).put("shards/x.tar", b"data")
+
+
+def test_a_folder_that_others_remove_as_empty_is_made_again(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `running/` is by a build that ends while another begins."""
+    mkdir, removed = Path.mkdir, []
+
+    def taken_away(path: Path, *given: Any, **more: Any) -> None:
+        mkdir(path, *given, **more)
+        if path.name == "running" and len(removed) < 2:
+            path.rmdir()
+            removed.append(path)
+
+    monkeypatch.setattr(Path, "mkdir", taken_away)
+    store.put("running/one.json", b"{}")
+    assert len(removed) == 2
+    assert store.get("running/one.json") == b"{}"
 
 
 def test_a_missing_object_is_an_error_with_its_path_and_cure(store: FileStore) -> None:

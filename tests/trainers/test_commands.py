@@ -4,7 +4,9 @@ import hashlib
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -52,6 +54,22 @@ def test_peek_shows_order_shapes_rates_and_state(spoken: Path, capsys: Capture) 
     again = reader(spoken, batch_size=4, lanes=4, seed=0)
     again.load_state_dict(state)
     assert again.total_steps == 1
+
+
+def test_a_rows_text_cannot_drive_the_terminal(
+    spoken: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = peek.Sample.turns
+
+    def hostile(sample: peek.Sample) -> Any:
+        text = "clear\x1b[2J\nrow\u202e two"
+        return tuple(replace(turn, spoken_text=text) for turn in whole.__get__(sample))
+
+    monkeypatch.setattr(peek.Sample, "turns", property(hostile))
+    assert peek.main([str(spoken), "--batch-size", "4", "--steps", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("clear [2J row  two") == 4
+    assert not {"\x1b", "\u202e"} & set(shown)
 
 
 def test_peek_shows_packs_mixtures_and_evaluation_orders(spoken: Path, capsys: Capture) -> None:

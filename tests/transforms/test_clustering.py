@@ -1,5 +1,7 @@
 """Nearest centroids are float64's whatever comes first; k-means is the same on any threads."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,34 @@ def test_blocks_and_half_precision_change_nothing(monkeypatch: pytest.MonkeyPatc
     half = frames.astype(np.float16)
     expected = brute(half.astype(np.float32), centroids)
     assert Assigner(centroids).nearest(half).tolist() == expected
+
+
+def test_blocks_share_the_threads_and_leave_them_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each block has one thread of its own; torch shares out what comes after as before."""
+    monkeypatch.setattr(assign, "BLOCK", 64)
+    frames, centroids = low_rank(300, 32, 1), low_rank(20, 32, 2)
+    seen: set[tuple[int, int]] = set()
+    nearest = Assigner._nearest
+
+    def watched(assigner: Assigner, block: torch.Tensor) -> torch.Tensor:
+        seen.add((threading.get_ident(), torch.get_num_threads()))
+        return nearest(assigner, block)
+
+    monkeypatch.setattr(Assigner, "_nearest", watched)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        found = Assigner(centroids).nearest(frames).tolist()
+        assert torch.get_num_threads() == 3
+        after = ThreadPoolExecutor(1).submit(torch.get_num_threads).result()
+    finally:
+        torch.set_num_threads(before)
+    assert found == brute(frames, centroids)
+    assert {number for _, number in seen} == {1}
+    assert threading.get_ident() not in {thread for thread, _ in seen}
+    assert after == 3
 
 
 def test_a_fit_is_the_same_bytes_on_one_thread_and_on_two() -> None:

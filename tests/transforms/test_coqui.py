@@ -1,5 +1,6 @@
-"""The Coqui adapter against a module with the names and signatures of coqui-tts 0.27."""
+"""The Coqui adapter against a module with the names and signatures of coqui-tts 0.27 and 0.28."""
 
+import json
 import sys
 import types
 from dataclasses import replace
@@ -20,9 +21,12 @@ VOICE = VoiceSpec(name="default", lang="en", seed=5)
 
 
 class Synthesizer:
-    """As TTS.utils.synthesizer.Synthesizer is called; a noise of torch's for a voice."""
+    """As TTS.utils.synthesizer.Synthesizer is called; a noise of torch's for a voice.
 
-    speakers: tuple[str, ...] = ()
+    As there, speakers are those of the list that the configuration names, in 0.28 no argument names
+    languages, and the speaker file among the arguments is kept and never read.
+    """
+
     calls: list[dict[str, Any]] = []  # noqa: RUF012 - of the class, as the fake is
 
     def __init__(
@@ -31,23 +35,30 @@ class Synthesizer:
         tts_checkpoint: str | None = None,
         tts_config_path: str | None = None,
         tts_speakers_file: str | None = None,
-        tts_languages_file: str | None = None,
+        voice_dir: str | None = None,
         use_cuda: bool = False,
     ) -> None:
+        config = json.loads(Path(str(tts_config_path)).read_text())
+        args = config.get("model_args", {})
+        listed = config.get("speakers_file") or args.get("speakers_file")
+        speakers = json.loads(Path(listed).read_text()) if listed else {}
+        self.languages = args.get("language_ids_file")
         if Path(str(tts_checkpoint)).read_bytes() != b"weights":
             raise RuntimeError("Error(s) in loading state_dict for Vits")
         self.output_sample_rate = 22050
-        manager = types.SimpleNamespace(speaker_names=list(self.speakers))
+        manager = types.SimpleNamespace(speaker_names=list(speakers))
         self.tts_model = types.SimpleNamespace(length_scale=1.0, speaker_manager=manager)
 
     def tts(
         self,
         text: str = "",
         speaker_name: str | None = "",
-        language_name: str = "",
+        language_name: str | None = None,
+        *,
         split_sentences: bool = True,
         **kwargs: object,
     ) -> list[float]:
+        assert language_name != ""  # no language of 0.28, where None is the only one
         scale = self.tts_model.length_scale
         self.calls.append({"text": text, "speaker": speaker_name, "split": split_sentences})
         count = int((0.3 + 0.07 * sum(map(str.isalnum, text))) * scale * 22050)
@@ -62,7 +73,6 @@ def coqui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Coqui:
         module.__path__ = []
         module.Synthesizer = Synthesizer  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(Synthesizer, "speakers", ())
     monkeypatch.setattr(Synthesizer, "calls", [])
     (tmp_path / "model_file.pth").write_bytes(b"weights")
     (tmp_path / "config.json").write_text("{}")
@@ -80,13 +90,44 @@ def test_the_one_voice_of_ljspeech_speaks_without_the_padding(coqui: Coqui) -> N
     assert Synthesizer.calls[0] == {"text": TEXT, "speaker": "", "split": False}
 
 
-def test_a_speaker_of_many_is_named(coqui: Coqui, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Synthesizer, "speakers", ("p225", "p226"))
+def of_many(coqui: Coqui, **config: Any) -> Coqui:
+    """The model with two speakers, of which config.json names the list where it once was."""
+    folder = Path(coqui.folder)
+    (folder / "speaker_ids.json").write_text(json.dumps({"p225": 0, "p226": 1}))
+    gone = {"speakers_file": "/root/.local/share/tts/vctk/speaker_ids.json"}
+    (folder / "config.json").write_text(json.dumps({**gone, "model_args": gone, **config}))
+    return replace(coqui, speakers_file="speaker_ids.json")
+
+
+def test_a_speaker_of_many_is_named(coqui: Coqui) -> None:
+    coqui = of_many(coqui)
     with coqui.open() as speaker:
         speaker.speak(TEXT, replace(VOICE, name="p226"))
         with pytest.raises(BackendError, match=r"no voice 'p300' in .*it has p225, p226"):
             speaker.speak(TEXT, replace(VOICE, name="p300"))
     assert Synthesizer.calls[0]["speaker"] == "p226"
+
+
+def test_the_lists_of_the_folder_are_read_and_no_others(coqui: Coqui) -> None:
+    coqui = of_many(coqui)
+    with pytest.raises(
+        BackendError, match=r"reads /root/\S*ids\.json.*backends\.coqui\.speakers_f"
+    ):
+        replace(coqui, speakers_file="").check(VOICE)
+    (Path(coqui.folder) / "languages.json").write_text('{"en": 0, "de": 1}')
+    coqui = replace(coqui, languages_file="languages.json", language="de")
+    coqui.check(VOICE)
+    with coqui.open() as speaker:
+        speaker.speak(TEXT, replace(VOICE, name="p225"))
+        model: Any = speaker
+        assert model._model.languages == str(Path(coqui.folder) / "languages.json")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"model_args": 3}'])
+def test_a_configuration_that_is_none_is_named(coqui: Coqui, text: str) -> None:
+    (Path(coqui.folder) / "config.json").write_text(text)
+    with pytest.raises(BackendError, match=r"config\.json is no configuration of a model"):
+        coqui.check(VOICE)
 
 
 def test_a_seed_says_the_same_again_and_leaves_the_dice_alone(coqui: Coqui) -> None:
@@ -121,3 +162,9 @@ def test_what_is_missing_is_named_with_its_cure(
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(BackendError, match="pip install coqui-tts"):
         coqui.check(VOICE)
+
+
+def test_a_model_that_changed_since_the_plan_is_not_opened(coqui: Coqui) -> None:
+    changed = replace(coqui, files=(("model_file.pth", "0" * 64),))
+    with pytest.raises(BackendError, match=r"model_file\.pth has the sha256 "), changed.open():
+        pass

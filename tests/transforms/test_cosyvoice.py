@@ -11,114 +11,20 @@ import numpy as np
 import pytest
 
 from schemas.errors import BackendError, SynthesisError
-from tests.sound import sine, wav
-from transforms.backends.tts import Reference, Say, VoiceSpec, honored
-from transforms.backends.tts_cosyvoice import Cosyvoice
+from tests.cosyvoice_checkout import calls, cosyvoice, forgotten, reference
+from transforms.backends.tts import Say, VoiceSpec, honored
+from transforms.backends.tts_files import digest_files
 
 torch = pytest.importorskip("torch", reason="pip install -c constraints.txt '.[speech]'")
 
-# The signatures of cosyvoice/cli/cosyvoice.py, March 2026. What it says is torch's noise.
-UPSTREAM = """
-import logging, os
-import torch
-logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(levelname)s %(message)s")
-tqdm = None
-CALLS = []
-
-class CosyVoice:
-    sample_rate = 22050
-    def __init__(self, model_dir, load_jit=False, load_trt=False, fp16=False, trt_concurrent=1):
-        assert os.path.exists(model_dir)
-    def list_available_spks(self):
-        return ["英文女", "英文男"]
-    def _say(self, mode, text, speed, **told):
-        CALLS.append({"mode": mode, "text": text, "speed": speed, **told})
-        for part in tqdm([text]):
-            count = int((0.3 + 0.07 * sum(map(str.isalnum, part))) / speed * self.sample_rate)
-            noise = torch.randn(1, count // 2)
-            for half in (noise, torch.randn(1, count - count // 2)):
-                yield {"tts_speech": (0.1 * half).clamp(-0.9, 0.9)}
-    def inference_sft(self, tts_text, spk_id, {alone}):
-        assert stream is False and text_frontend is False
-        yield from self._say("sft", tts_text, speed, spk=spk_id)
-    def inference_zero_shot(self, tts_text, prompt_text, {clip}, {common}):
-        yield from self._say("zero_shot", tts_text, speed, prompt=prompt_text, clip={clip})
-    def inference_cross_lingual(self, tts_text, {clip}, {common}):
-        yield from self._say("cross_lingual", tts_text, speed, clip={clip})
-    def inference_instruct(self, tts_text, spk_id, instruct_text, {alone}):
-        assert self.__class__.__name__ == "CosyVoice"
-        yield from self._say("instruct", tts_text, speed, spk=spk_id, instruct=instruct_text)
-
-class CosyVoice2(CosyVoice):
-    sample_rate = 24000
-    def inference_instruct2(self, tts_text, instruct_text, {clip}, {common}):
-        yield from self._say("instruct2", tts_text, speed, instruct=instruct_text, clip={clip})
-
-class CosyVoice3(CosyVoice2):
-    pass
-
-def AutoModel(**kwargs):
-    kinds = {"cosyvoice": CosyVoice, "cosyvoice2": CosyVoice2, "cosyvoice3": CosyVoice3}
-    for yaml, kind in kinds.items():
-        if os.path.exists("{}/{}.yaml".format(kwargs["model_dir"], yaml)):
-            return kind(**kwargs)
-    raise TypeError("No valid model type found!")
-"""
 TEXT = "The river is wide and calm."
 VOICE = VoiceSpec(name="英文女", lang="en", seed=3)
 
 
-def checkout(folder: Path, clip: str = "prompt_wav") -> Path:
-    for package in ("cosyvoice", "cosyvoice/cli", "third_party/Matcha-TTS/matcha"):
-        (folder / package).mkdir(parents=True)
-        (folder / package / "__init__.py").touch()
-    alone = "stream=False, speed=1.0, text_frontend=True"
-    holes = {"{clip}": clip, "{alone}": alone, "{common}": f'zero_shot_spk_id="", {alone}'}
-    source = UPSTREAM
-    for hole, filling in holes.items():
-        source = source.replace(hole, filling)
-    (folder / "cosyvoice/cli/cosyvoice.py").write_text(source, encoding="utf-8")
-    return folder
-
-
-def model(folder: Path, version: int = 1) -> Path:
-    folder.mkdir()
-    yaml = "cosyvoice.yaml" if version == 1 else f"cosyvoice{version}.yaml"
-    names = ("llm.pt", "flow.pt", "hift.pt", "campplus.onnx", f"speech_tokenizer_v{version}.onnx")
-    for name in (yaml, *names):
-        (folder / name).write_bytes(b"x")
-    if version == 1:
-        embedding = {"embedding": torch.zeros(1, 192)}
-        torch.save({"英文女": embedding, "英文男": embedding}, folder / "spk2info.pt")
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def clean_imports() -> Iterator[None]:
-    before, path = set(sys.modules), list(sys.path)
-    yield
-    for name in set(sys.modules) - before:
-        if name.split(".")[0] == "cosyvoice":
-            del sys.modules[name]
-    sys.path[:] = path
-
-
-def cosyvoice(
-    tmp_path: Path, version: int = 1, clip: str = "prompt_wav", **changes: Any
-) -> Cosyvoice:
-    code, weights = checkout(tmp_path / "code", clip), model(tmp_path / "model", version)
-    return Cosyvoice(checkout=str(code), folder=str(weights), device="cpu", **changes)
-
-
-def calls() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = sys.modules["cosyvoice.cli.cosyvoice"].CALLS  # type: ignore[attr-defined]
-    return found
-
-
-def reference(tmp_path: Path, text: str = "Hello, I am Anna.") -> Reference:
-    path = tmp_path / "anna.wav"
-    path.write_bytes(wav(sine(200.0, 2.0, 24000), 24000))
-    return Reference(str(path), "0" * 64, text)
+def _clean_imports() -> Iterator[None]:
+    with forgotten():
+        yield
 
 
 def test_a_speaker_of_an_sft_model_speaks(tmp_path: Path) -> None:
@@ -129,7 +35,7 @@ def test_a_speaker_of_an_sft_model_speaks(tmp_path: Path) -> None:
         assert calls() == [{"mode": "sft", "text": TEXT, "speed": 1.25, "spk": "英文女"}]
     assert speech.sample_rate_hz == 22050
     assert speech.samples.dtype == np.int16
-    assert len(speech.samples) == int((0.3 + 0.07 * 21) / 1.25 * 22050)
+    assert len(speech.samples) == 120 * 256  # 88 tokens, 151 spectrum frames, stretched
 
 
 @pytest.mark.parametrize(
@@ -263,6 +169,19 @@ def test_voices_that_the_model_lacks_are_refused(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     with pytest.raises(BackendError, match="no speakers of its own; give it one"):
         cosyvoice(tmp_path / "two", 2).check(VOICE)
+
+
+def test_a_model_that_changed_since_the_plan_is_not_opened(tmp_path: Path) -> None:
+    backend = cosyvoice(tmp_path)
+    folder = Path(backend.folder)
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    planned = replace(backend, files=digest_files(folder, names))
+    with planned.open():
+        pass
+    with open(folder / names[0], "ab") as file:
+        file.write(b"\n")
+    with pytest.raises(BackendError, match=r"has the sha256 "), planned.open():
+        pass
 
 
 def test_a_gpu_that_is_not_there_is_said(tmp_path: Path) -> None:

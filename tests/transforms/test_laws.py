@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import transforms
+from pipelines.unit_nodes import UnitPlan
 from schemas.errors import BackendError
 from tests.builders import (
     ask_respond,
@@ -34,7 +35,7 @@ from tests.builders import (
     retokenizing,
     spoken_corpus,
 )
-from tests.fakes import Ears, Parrot, ears_endpoint, tone_endpoint
+from tests.fakes import Ears, Parrot, TokenTone, ears_endpoint, tone_endpoint
 from tests.transforms.test_mos import save_torchscript
 from tests.unit_models import codec_step, hubert_plan, models, own_step
 from transforms.backends.flite import Flite
@@ -48,7 +49,8 @@ from transforms.gate import Gate
 from transforms.kmeans import FitKmeans
 from transforms.step import BatchFn, Explode, Fit, Step
 from transforms.synthesize import Synthesize
-from transforms.voices import VoiceBank, load_bank
+from transforms.voice_file import load_bank
+from transforms.voices import VoiceBank
 
 FAST = Path(__file__).parents[1] / "data" / "voices_fast.yaml"
 PIPELINE = pipeline(gates=(Gate(measure="pitch_median_hz", outlier_mad=0.5, tolerance=1.0),))
@@ -66,7 +68,8 @@ BY_CLASS = {
 HEARD = dict(BY_CLASS.values())  # each transform of the pipelines of audio once
 FITS = [node.name for node in PIPELINE.nodes if isinstance(node, Fit)]
 UNITS = ["units-hubert", "units-codec", "units-own"]
-SHOWN = [*ASKING, *LISTENING, *UNITS]  # beside the main pipeline's
+OWN = "synthesize-own"
+SHOWN = [*ASKING, *LISTENING, *UNITS, OWN]  # beside the main pipeline's
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,16 @@ def asking_cases() -> dict[str, Case]:
 
 
 @cache
+def own_case() -> Case:
+    """A voice that gives its tokens, beside voices of which none are asked."""
+    nodes = pipeline(backends=(TokenTone(),), units=UnitPlan(step=own_step()))
+    inputs, artifacts = inputs_of(nodes, planned_table(corpus()), "units")
+    made = inputs["units"]
+    assert 0 < made.column("own_codes").null_count < made.num_rows
+    return Case(OWN, nodes.node("synthesize"), inputs["synthesize"], artifacts)
+
+
+@cache
 def listening_cases() -> dict[str, Case]:
     """Two recognizers and a predictor of opinion, each asked about some of the utterances."""
     checks = Checks(
@@ -184,6 +197,8 @@ def unit_cases() -> dict[str, Case]:
 def case(name: str) -> Case:
     if name in (*UNITS, "kmeans-hubert"):
         return unit_cases()[name]
+    if name == OWN:
+        return own_case()
     if name in ASKING:
         return asking_cases()[name]
     if name in LISTENING:

@@ -12,6 +12,7 @@ from schemas.utterance import NOT_SAMPLED, TAKEN, UNAVAILABLE, value_of
 from tests.builders import hear
 from tests.sound import pcm16, sine
 from transforms.audio import encode_flac
+from transforms.backends import mos
 from transforms.backends.mos import MosProgram, mos_program
 from transforms.checks import Checks
 
@@ -98,6 +99,20 @@ def test_windows_are_averaged_and_a_short_clip_is_repeated(tmp_path: Path) -> No
     assert score(predictor, halves) == pytest.approx(1 + 2 * third * mean(LOUD), abs=0.02)
     short = score(predictor, LOUD[:4000])
     assert short == pytest.approx(1 + 2 * mean(LOUD), abs=0.02)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 3.0, 8.0, 9.0, 9.01, 9.5, 10.02, 19.5, 20.0, 31.99])
+def test_windows_are_those_of_dnsmos(seconds: float) -> None:
+    """As dnsmos_local.py has it: hops of a second, int(floor(seconds) - 9.01) + 1 of them."""
+    feeding = mos.Feeding(program="x.onnx", window_samples=144_160, hop_samples=16_000)
+    wave = np.arange(round(seconds * 16_000), dtype=np.float32)
+    doubled = wave
+    while 0 < len(doubled) < 144_160:
+        doubled = np.append(doubled, doubled)
+    count = int(np.floor(len(doubled) / 16_000) - 9.01) + 1 if len(wave) else 1
+    wanted = [doubled[n * 16_000 : n * 16_000 + 144_160] for n in range(count)]
+    found = mos._parts(wave, feeding)
+    assert [part.tolist() for part in found] == [part.tolist() for part in wanted]
 
 
 def test_scores_do_not_depend_on_other_clips(tmp_path: Path) -> None:

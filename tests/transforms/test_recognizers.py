@@ -146,6 +146,19 @@ def test_partial_weights_do_not_load_either(folder: Path, tmp_path: Path) -> Non
         pass
 
 
+def test_a_model_that_changed_since_the_plan_is_not_opened(folder: Path, tmp_path: Path) -> None:
+    """What it hears would stand under another's fingerprint."""
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    told = {"config.json": "0" * 64}
+    for recognizer in (
+        whisper(folder, files=tuple(told.items())),
+        FasterWhisper(folder=str(tmp_path), files=tuple(told.items())),
+    ):
+        with pytest.raises(BackendError, match=r"config\.json has the sha256 .*, wanted 0000"):
+            texts(recognizer, [])
+
+
 def test_a_language_that_the_model_lacks_is_told(folder: Path) -> None:
     with pytest.raises(BackendError, match="does not know fr; take a multilingual"):
         whisper(folder, langs=("en", "fr")).check()

@@ -18,6 +18,7 @@ from tests.sound import RATE_HZ, pcm16, sine, wav
 from transforms.audio import decode_flac
 from transforms.backends.tts import Speech, SpeechBackend, VoiceSpec
 from transforms.cast import Cast
+from transforms.quotas import Quota
 from transforms.synthesize import Synthesize
 from transforms.voices import VoiceBank
 
@@ -188,6 +189,20 @@ def test_a_changed_voice_changes_the_keys_of_its_utterances_and_no_other(changes
     kept = {name[0] for name in before if before[name] == after[name]}
     assert changed == {"en-answers"}
     assert kept >= {"", "en-asks-low", "zh-all"}
+
+
+def test_a_quota_changes_the_keys_of_the_rows_whose_voice_it_changes_and_no_other() -> None:
+    """Low is 2 of 3 draws by weight; a quota makes it 1 of 2, so some rows go from low to high."""
+    shares = (("tone-high", 0.5), ("tone-low", 0.5))
+    quota = Quota(by="speaker_id", shares=shares, langs=("en",), splits=("train",))
+    before, after = keys(BANK, Tone()), keys(replace(BANK, quotas=(quota,)), Tone())
+    gone, come = before.keys() - after.keys(), after.keys() - before.keys()
+    assert {text for _, text in gone} == {text for _, text in come} != set()
+    assert {voice for voice, _ in gone} == {"en-asks-low"}
+    assert {voice for voice, _ in come} == {"en-asks-high"}
+    kept = before.keys() & after.keys()
+    assert {voice for voice, _ in kept} >= {"", "en-answers", "en-asks-low", "zh-all"}
+    assert all(before[name] == after[name] for name in kept)
 
 
 def test_a_cast_voice_is_the_one_that_speaks() -> None:

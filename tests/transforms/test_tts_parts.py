@@ -135,6 +135,12 @@ def test_joints_are_silent_and_do_not_click() -> None:
     assert len(whole) == pytest.approx(expected, abs=8)
 
 
+def test_pieces_of_several_rates_are_an_error_of_the_row() -> None:
+    one, other = (Speech(pcm16(sine(220.0, 0.3)), rate) for rate in (16000, 24000))
+    with pytest.raises(SynthesisError, match=r"16000 and 24000 Hz; set the backend's sample_rate"):
+        join([one, other])
+
+
 def test_a_single_piece_is_left_alone() -> None:
     part = Speech(pcm16(sine(220.0, 0.3)), 16000)
     assert join([part]) is part

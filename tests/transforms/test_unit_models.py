@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ from transforms.backends.units.program import program_from
 from transforms.backends.units.protocol import CodeModel
 from transforms.backends.units.s3 import log_mel, s3_from
 from transforms.backends.units.torch_scope import quiet_torch
+from transforms.cluster_units import ClusterUnits
 from transforms.clustering.assign import Assigner
+from transforms.codec_units import CodecUnits
 
 Wave = npt.NDArray[np.float32]
 
@@ -431,3 +434,40 @@ def test_the_spectrum_is_whispers(length: int) -> None:
     expected = theirs._np_extract_fbank_features(wave[None], "cpu")[0]
     assert log_mel(wave).shape == (128, length // 160)
     np.testing.assert_allclose(log_mel(wave), expected[:, : length // 160], atol=2e-4)
+
+
+def test_a_gpu_computes_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TF32, which torch lets cuDNN's convolutions have, would change features by 1e-3."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with quiet_torch("cuda:0"):
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.allow_tf32
+
+
+def test_units_of_a_gpu_want_one_and_the_first_of_them_count(tmp_path: Path) -> None:
+    codec = codec_from(write_mimi(tmp_path / "m"), None)
+    made: list[tuple[HubertFeatures | TransformersCodec, ClusterUnits | CodecUnits]] = []
+    for device in ("cpu", "cuda"):
+        model, coder = replace(hubert_spec(), device=device), replace(codec, device=device)
+        cluster = ClusterUnits(model=model, set_name="h", num_clusters=6, roles=("assistant",))
+        made += [
+            (model, cluster),
+            (coder, CodecUnits(model=coder, set_name="c", roles=("assistant",))),
+        ]
+    assert [item.gpus for item, _ in made] == [0.0, 0.0, 1.0, 1.0]
+    assert [step.first_counts for _, step in made] == [False, False, True, True]
+
+
+def test_padded_batches_of_several_threads_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A law that every step must keep, and that the laws' own tests cannot see on a CPU."""
+    monkeypatch.setattr(hubert, "PADDED_SHARE", 9.0)
+    given = [waves(1000 * n, 1700 * n, 700 * n + 400) for n in range(1, 9)]
+    with replace(hubert_spec(), padded=True).open() as extract:
+        alone = [extract(batch) for batch in given]
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(extract, given * 5))
+    for found, wanted in zip(together, alone * 5, strict=True):
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -3,6 +3,8 @@
 import json
 import random
 import shutil
+import sys
+import types
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from schemas.errors import BackendError, SynthesisError
 from tests.transforms.tiny_vits import save_vits
 from transforms.backends import tts_vits
+from transforms.backends.phonemes import phonemizer_versions
 from transforms.backends.tts import Say, Speech, VoiceSpec
 from transforms.backends.tts_files import digest_files
 from transforms.backends.tts_sound import SoundLimits
@@ -295,3 +298,36 @@ def test_the_identity_follows_from_the_files_and_not_from_their_place(
     assert vits(folder, batch_items=2).identity(voice) == vits(folder, batch_items=9).identity(
         voice
     )
+
+
+def test_a_model_of_phonemes_is_another_with_another_phonemizer(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its samples follow from what espeak-ng makes of a text: another release, other samples."""
+    shutil.copytree(folder, tmp_path / "phonemes")
+    path = tmp_path / "phonemes" / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "phonemize": True}))
+    found = []
+    for number in ((1, 51, 0), (1, 52, 0)):
+        backend = types.SimpleNamespace(version=lambda number=number: number)
+        package, below = types.ModuleType("phonemizer"), types.ModuleType("phonemizer.backend")
+        package.__spec__ = types.SimpleNamespace(name="phonemizer")  # type: ignore[assignment]
+        below.EspeakBackend = backend  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "phonemizer", package)
+        monkeypatch.setitem(sys.modules, "phonemizer.backend", below)
+        phonemizer_versions.cache_clear()
+        voice = VoiceSpec(name="0", lang="en")
+        found.append(vits(tmp_path / "phonemes").identity(voice))
+        assert not [key for key in vits(folder).identity(voice) if "phonemizer" in key]
+    phonemizer_versions.cache_clear()
+    assert found[0] != found[1]
+    assert "1.52.0" in found[1].values()
+
+
+def test_a_model_that_changed_since_the_plan_is_not_opened(folder: Path, tmp_path: Path) -> None:
+    """Its voice would be another's under this one's digest."""
+    shutil.copytree(folder, tmp_path / "m")
+    backend = vits(tmp_path / "m")
+    save_vits(tmp_path / "m", seed=6)
+    with pytest.raises(BackendError, match=r"/m/\S+ has the sha256 "), backend.open():
+        pass

@@ -11,13 +11,13 @@ import yaml
 from schemas.errors import SettingsError
 from tests.sound import sine, wav
 from transforms.backends.espeak import Espeak
+from transforms.voice_file import load_bank
 from transforms.voices import (
     Voice,
     VoiceBank,
     candidates,
     choose,
     disjointness,
-    load_bank,
     voice_digest,
 )
 

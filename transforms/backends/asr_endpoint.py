@@ -245,7 +245,12 @@ class EndpointEars:
             key, reply = await self._ask(ask)
         except RowError as error:
             return Transcript(error=error)
-        request = Request(key, reply["prompt_tokens"], reply["completion_tokens"])
+        request = Request(
+            key=key,
+            prompt_tokens=reply["prompt_tokens"],
+            completion_tokens=reply["completion_tokens"],
+            audio_ms=round(1000 * len(clip.samples) / SAMPLE_RATE_HZ),
+        )
         return Transcript(reply["text"].strip(), requests=(request,))
 
 

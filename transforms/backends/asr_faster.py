@@ -16,7 +16,7 @@ from schemas.errors import BackendError
 from transforms.audio import to_float
 from transforms.backends.asr_windows import MIN_SAMPLES, windows
 from transforms.backends.listening import Clip, OpenRecognizer, Transcript
-from transforms.backends.tts_files import Files, files_identity, installed
+from transforms.backends.tts_files import Files, check_unchanged, files_identity, installed
 
 NEEDED: Final = ("model.bin", "config.json", "tokenizer.json")
 FILES: Final = (*NEEDED, "preprocessor_config.json", "vocabulary.*")
@@ -81,6 +81,7 @@ class FasterWhisper:
     def open(self) -> Iterator[OpenRecognizer]:
         """Load the model. Raises BackendError where it is none, or lacks a language."""
         self.check()
+        check_unchanged(self.folder, self.files, self.setting)
         yield _Ears(self)
 
 

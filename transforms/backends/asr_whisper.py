@@ -25,7 +25,7 @@ from schemas.errors import BackendError
 from transforms.audio import to_float
 from transforms.backends.asr_windows import MIN_SAMPLES, WINDOW_S, windows
 from transforms.backends.listening import SAMPLE_RATE_HZ, Clip, OpenRecognizer, Transcript
-from transforms.backends.tts_files import Files, files_identity, installed
+from transforms.backends.tts_files import Files, check_unchanged, files_identity, installed
 from transforms.backends.tts_torch import exact_torch
 
 CONFIG: Final = "config.json"
@@ -111,6 +111,7 @@ class Whisper:
     def open(self) -> Iterator[OpenRecognizer]:
         """Load the weights. Raises BackendError for wrong or partial ones."""
         check_files(self.folder, self.setting)
+        check_unchanged(self.folder, self.files, self.setting)
         yield WhisperEars(self)
 
     def _partial(self, names: Sequence[str]) -> str:

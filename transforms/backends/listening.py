@@ -72,11 +72,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class Request:
-    """A request to a service that was needed: the key of its committed reply, and its tokens."""
+    """A request to a service that was needed: the key of its committed reply, and what counts."""
 
     key: str
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    audio_ms: int = 0  # of the clip that was heard
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ it is fed (UTMOS and the like take whole clips, DNSMOS takes windows of 9.01 s):
     hop_samples: 0             # from window to window
     fit: []                    # a polynomial of the raw score, highest power first
 
-A clip is fed alone and unpadded (padding moved scores of others' code by 0.35); one that is shorter
-than a window is repeated until it fills it, as DNSMOS's own code does.
+A clip is fed alone and unpadded (padding moved scores of others' code by 0.35). Windows are those
+of DNSMOS's own code (dnsmos_local.py of microsoft/DNS-Challenge): a clip that is shorter than one
+is doubled until it is not, and what is over a clip's whole hops is in none.
 
 A TorchScript archive is a program: loading it runs what its author wrote, with torch's operators
 and without Python. Take it from whom you would take a library; its checksum is in the fingerprint.
@@ -92,6 +93,7 @@ class MosProgram:
             "sha256": self.sha256 or "absent",
             "feeding": self.feeding.model_dump(mode="json", exclude={"program"}),
             "threads": self.threads,
+            **({"windows": 2} if self.feeding.window_samples else {}),  # 1: not DNSMOS's own
             **installed(self.library, "numpy", "soxr", "cpu"),
         }
 
@@ -170,14 +172,15 @@ class _Listener:
 
 
 def _parts(wave: Wave, feeding: Feeding) -> list[Wave]:
-    """What is fed: the clip, or its windows, the last of which ends within it."""
+    """What is fed: the clip, or its windows, the last of which ends within its whole hops."""
     size = feeding.window_samples
     if not size:
         return [wave]
-    if len(wave) < size:
-        wave = np.tile(wave, -(-size // len(wave)))[:size]
+    while 0 < len(wave) < size:
+        wave = np.concatenate([wave, wave])
     hop = feeding.hop_samples or size
-    return [wave[start : start + size] for start in range(0, len(wave) - size + 1, hop)]
+    last = max(len(wave) // hop * hop - size, 0)
+    return [wave[start : start + size] for start in range(0, last + 1, hop)]
 
 
 def _onnx(settings: MosProgram) -> Program:

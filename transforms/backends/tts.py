@@ -50,19 +50,43 @@ class VoiceSpec:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """The discrete tokens from which a model made a signal, from its first sample on.
+
+    ``codes`` int32 [nq, T]; each of the T frames became ``hop_samples`` of that signal.
+    """
+
+    codes: npt.NDArray[np.int32]
+    hop_samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSet:
+    """Which tokens a backend gives: those of a model's vocabulary, known by its checksum."""
+
+    model: str  # the name of its file
+    model_sha256: str
+    codebook_size: int
+    frame_rate_hz: float
+    num_codebooks: int = 1
+
+
+@dataclass(frozen=True)
 class Speech:
-    """One mono signal: ``samples`` int16 [N] at ``sample_rate_hz``."""
+    """One mono signal: ``samples`` int16 [N] at ``sample_rate_hz``; ``tokens`` if asked for."""
 
     samples: Samples
     sample_rate_hz: int
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True)
 class Say:
-    """One utterance of a batch."""
+    """One utterance of a batch. ``tokens``: the backend shall hand over those of its model."""
 
     text: str
     voice: VoiceSpec
+    tokens: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +97,7 @@ class Paid:
     characters: int
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    audio_ms: int = 0  # of the speech that came
 
 
 @dataclass(frozen=True)
@@ -119,6 +144,14 @@ class SpeechBackend(Protocol):
 
     def open(self) -> AbstractContextManager[Speaker]:
         """Load the libraries, once per worker."""
+
+
+@runtime_checkable
+class TokenBackend(Protocol):
+    """A backend whose model makes speech from tokens, and whose speaker is a BatchSpeaker."""
+
+    def token_set(self) -> TokenSet:
+        """What tokens a Say gets that asks for them. Raises BackendError where none can be had."""
 
 
 def speak_all(speaker: Speaker, items: Sequence[Say]) -> list[Said]:

@@ -1,9 +1,13 @@
 """Coqui's VITS (the package coqui-tts): LJSpeech and multi-speaker models from a local folder.
 
-Written against ``TTS.utils.synthesizer.Synthesizer`` of coqui-tts 0.27; docs/backends.md says what
-was run. Upstream loads the checkpoint with torch.load and ``weights_only``.
+Written against ``TTS.utils.synthesizer.Synthesizer`` of coqui-tts 0.27 and 0.28; docs/backends.md
+says what was run. Upstream loads the checkpoint with torch.load and ``weights_only``. It takes the
+lists of speakers and languages from the paths in config.json, which are those of the machine that
+downloaded the model, whatever its arguments say: they are set here, in a copy of config.json.
 """
 
+import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +20,17 @@ import numpy as np
 from schemas.errors import BackendError, SynthesisError
 from transforms.backends.tts import Said, Say, Speaker, Speech, VoiceSpec, spoken
 from transforms.backends.tts_batches import run_batches
-from transforms.backends.tts_files import Files, files_identity, installed
+from transforms.backends.tts_files import Files, check_unchanged, files_identity, installed
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
 from transforms.backends.tts_torch import exact_torch, seeded
 
 ONLY: Final = "default"
 TAIL: Final = 10_000  # zeros that Synthesizer.tts adds after each sentence
+LISTS: Final = {
+    "speakers_file": "speakers_file",
+    "languages_file": "language_ids_file",
+}  # to theirs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +93,7 @@ class Coqui:
                 "`tts --model_name tts_models/en/ljspeech/vits` downloads one: name its folder in "
                 f"backends.{self.name}.path"
             )
+        self._config()
         if voice.pitch != 1.0 or voice.reference is not None:
             raise BackendError(
                 f"{self.name}: voice {voice.name!r} asks for another pitch or a reference clip, "
@@ -96,25 +105,51 @@ class Coqui:
         """Load the model. Raises BackendError."""
         from TTS.utils.synthesizer import Synthesizer
 
-        folder = Path(self.folder)
-
-        def path(name: str) -> str | None:
-            return str(folder / name) if name else None
-
+        check_unchanged(self.folder, self.files, self.name)
+        told = json.dumps(self._config())
         try:
-            model = Synthesizer(
-                tts_checkpoint=path(self.checkpoint),
-                tts_config_path=path(self.config),
-                tts_speakers_file=path(self.speakers_file),
-                tts_languages_file=path(self.languages_file),
-                use_cuda=self.device != "cpu",
-            )
+            with tempfile.TemporaryDirectory(prefix="voxmill-coqui-") as place:
+                config = Path(place) / "config.json"
+                config.write_text(told, encoding="utf-8")
+                model = Synthesizer(
+                    tts_checkpoint=str(Path(self.folder) / self.checkpoint),
+                    tts_config_path=str(config),
+                    use_cuda=self.device != "cpu",
+                )
         except (OSError, ValueError, RuntimeError, LookupError, AssertionError) as error:
             raise BackendError(
                 f"{self.name}: {self.folder} cannot be loaded on {self.device}: "
                 f"{str(error)[:300]}; see that checkpoint and config belong together"
             ) from error
         yield CoquiSpeaker(self, model)
+
+    def _config(self) -> dict[str, Any]:
+        """config.json, with the lists of this folder. Raises BackendError for any other list.
+
+        A list that is not named here has no checksum, and is elsewhere or gone.
+        """
+        path = Path(self.folder) / self.config
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            places = [config, *([config["model_args"]] if config.get("model_args") else [])]
+            for ours, theirs in LISTS.items():
+                name = getattr(self, ours)
+                holders = [place for place in places if place.get(theirs)]
+                if name:
+                    for place in holders or places[-1:]:
+                        place[theirs] = str(Path(self.folder) / name)
+                elif holders:
+                    raise BackendError(
+                        f"{self.name}: {path} reads {holders[0][theirs]}, of which nothing is "
+                        f"known; copy it into {self.folder} and name it in "
+                        f"backends.{self.name}.{ours}"
+                    )
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise BackendError(
+                f"{self.name}: {path} is no configuration of a model ({str(error)[:100]}); "
+                "download it again"
+            ) from error
+        return dict(config)
 
 
 class CoquiSpeaker:
@@ -148,12 +183,10 @@ class CoquiSpeaker:
         settings, voice = self._settings, item.voice
         speaker = self._speaker(voice)
         self._model.tts_model.length_scale = self._scale / voice.rate
+        more = {"language_name": settings.language} if settings.language else {}
         with seeded(voice.seed):
             wave = self._model.tts(
-                text=item.text,
-                speaker_name=speaker,
-                language_name=settings.language,
-                split_sentences=False,
+                text=item.text, speaker_name=speaker, split_sentences=False, **more
             )
         samples = np.asarray(wave, np.float32)
         if len(samples) > TAIL and not samples[-TAIL:].any():

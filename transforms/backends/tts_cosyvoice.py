@@ -7,14 +7,10 @@ CosyVoice 2 or 3 (``inference_instruct2``). Written against cosyvoice/cli/cosyvo
 2026; docs/backends.md says what was run. A model's YAML is code: hyperpyyaml builds what it names.
 """
 
-import importlib
 import inspect
-import logging
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,18 +18,37 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.errors import BackendError, SynthesisError
-from transforms.backends.tts import MANNERS, Said, Say, Speaker, Speech, VoiceSpec, spoken
+from transforms.backends.tts import (
+    MANNERS,
+    Said,
+    Say,
+    Speaker,
+    Speech,
+    TokenSet,
+    VoiceSpec,
+    spoken,
+)
 from transforms.backends.tts_batches import run_batches
-from transforms.backends.tts_files import Files, files_identity, installed
+from transforms.backends.tts_cosyvoice_files import (
+    YAMLS,
+    check_files,
+    known_speakers,
+    load_checkout,
+    tokenizer_of,
+    version_of,
+)
+from transforms.backends.tts_cosyvoice_tokens import (
+    CURE,
+    check_code,
+    heard_tokens,
+    read_token_set,
+)
+from transforms.backends.tts_files import Files, check_unchanged, files_identity, installed
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
+from transforms.backends.tts_tokens import with_tokens
 from transforms.backends.tts_torch import exact_torch, seeded
 
-MODULE: Final = "cosyvoice.cli.cosyvoice"
-MATCHA: Final = "third_party/Matcha-TTS"
-YAMLS: Final = {1: "cosyvoice.yaml", 2: "cosyvoice2.yaml", 3: "cosyvoice3.yaml"}
-WEIGHTS: Final = ("llm.pt", "flow.pt", "hift.pt", "campplus.onnx")
-SPEAKERS: Final = "spk2info.pt"
 END: Final = "<|endofprompt|>"
 SYSTEM: Final = "You are a helpful assistant."  # CosyVoice 3 was trained with it
 
@@ -67,8 +82,7 @@ class Cosyvoice:
     @property
     def version(self) -> int:
         """1, 2 or 3 by the model's YAML; 0 where there is none."""
-        there = (number for number, yaml in YAMLS.items() if (Path(self.folder) / yaml).is_file())
-        return next(there, 0) if self.folder else 0
+        return version_of(Path(self.folder))
 
     @property
     def honors(self) -> frozenset[str]:
@@ -102,61 +116,24 @@ class Cosyvoice:
                 f"{self.name}: voice {voice.name!r} has no `reference` clip, and CosyVoice "
                 f"{self.version} has no speakers of its own; give it one, with its text and consent"
             )
-        known = self.speakers()
+        known = known_speakers(self.name, Path(self.folder))
         if voice.name not in known:
             raise BackendError(
                 f"{self.name}: no voice {voice.name!r} in {self.folder}; it has "
                 f"{', '.join(known[:20]) or 'none: take CosyVoice-300M-SFT'}"
             )
 
+    def token_set(self) -> TokenSet:
+        """The tokens of the model in ``folder``. Raises BackendError."""
+        self.check_files()
+        check_code(self.name, Path(self.checkout))
+        place, version = Path(self.folder), self.version
+        tokenizer = tokenizer_of(version)
+        return read_token_set(self.name, place, YAMLS[version], tokenizer, self.files)
+
     def check_files(self) -> None:
         """Raise BackendError for a checkout or a model that is not there, or is partial."""
-        checkout = Path(self.checkout)
-        cure = "git clone --recursive https://github.com/FunAudioLLM/CosyVoice"
-        if not self.checkout or not (checkout / "cosyvoice/cli/cosyvoice.py").is_file():
-            raise BackendError(
-                f"{self.name}: no CosyVoice checkout at {self.checkout or '(none named)'}; {cure}, "
-                f"install its requirements, and name it in backends.{self.name}.checkout"
-            )
-        if not any((checkout / MATCHA).glob("*")):
-            raise BackendError(
-                f"{self.name}: {checkout / MATCHA} is empty; run `git submodule update --init "
-                "--recursive` in the checkout"
-            )
-        folder, version = Path(self.folder), self.version
-        if not version:
-            raise BackendError(
-                f"{self.name}: {self.folder or '(no folder named)'} holds none of "
-                f"{', '.join(YAMLS.values())}; download the model (modelscope download --model "
-                "iic/CosyVoice-300M-SFT --local_dir DIR) and name its folder in "
-                f"backends.{self.name}.path"
-            )
-        needed = (*WEIGHTS, f"speech_tokenizer_v{version}.onnx")
-        missing = [name for name in needed if not (folder / name).is_file()]
-        if missing:
-            raise BackendError(
-                f"{self.name}: {folder} lacks {', '.join(missing)}; download the model again"
-            )
-        if find_spec("torch") is None:
-            raise BackendError(
-                f"{self.name}: torch is not installed; {cure}, then its requirements"
-            )
-
-    def speakers(self) -> list[str]:
-        """The names in spk2info.pt, which is read as weights and runs no code."""
-        import torch
-
-        path = Path(self.folder) / SPEAKERS
-        if not path.is_file():
-            return []
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged archive raises what it likes
-            raise BackendError(
-                f"{self.name}: {path} cannot be read as weights ({str(error)[:120]}); "
-                "download it again"
-            ) from error
-        return [str(name) for name in found]
+        check_files(self.name, Path(self.checkout), Path(self.folder))
 
     @contextmanager
     def open(self) -> Iterator[Speaker]:
@@ -164,6 +141,7 @@ class Cosyvoice:
         import torch
 
         self.check_files()
+        check_unchanged(self.folder, self.files, self.name)
         if (self.device != "cpu") != torch.cuda.is_available():
             here = "has a GPU, which CosyVoice takes" if self.device == "cpu" else "has no GPU"
             raise BackendError(
@@ -182,42 +160,12 @@ class Cosyvoice:
         yield CosyvoiceSpeaker(self, model)
 
 
-def load_checkout(name: str, checkout: Path) -> Any:  # noqa: ANN401 - not typed
-    """The module of a checkout. It sets up the root logger and progress bars: both are undone."""
-    there = sys.modules.get("cosyvoice")
-    origin = Path(getattr(there, "__path__", [str(checkout / "cosyvoice")])[0]).parent
-    if there is not None and origin.resolve() != checkout.resolve():
-        raise BackendError(
-            f"{name}: {checkout} was asked for, but this process uses {origin}: use one checkout"
-        )
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    for place in (str(checkout / MATCHA), str(checkout)):
-        if place not in sys.path:
-            sys.path.insert(0, place)
-    try:
-        module: Any = importlib.import_module(MODULE)
-    except ImportError as error:
-        raise BackendError(
-            f"{name}: the checkout {checkout} needs more: {error}; pip install -r "
-            f"{checkout}/requirements.txt into this environment"
-        ) from error
-    finally:
-        root.setLevel(level)
-        root.handlers[:] = handlers
-    module.tqdm = _no_bar
-    return module
-
-
-def _no_bar(items: Iterable[Any], *_: object, **__: object) -> Iterable[Any]:
-    return items
-
-
 class CosyvoiceSpeaker:
     """A loaded model."""
 
     def __init__(self, settings: Cosyvoice, model: Any) -> None:  # noqa: ANN401 - not typed
         self._settings, self._model = settings, model
+        self._tokens: TokenSet | None = None  # read when they are first asked for
 
     def speak(self, text: str, voice: VoiceSpec) -> Speech:
         """Say ``text``. Raises SynthesisError."""
@@ -241,14 +189,38 @@ class CosyvoiceSpeaker:
 
     def _said(self, item: Say) -> Said:
         settings, who = self._settings, f"{self._settings.name}: voice {item.voice.name!r}"
-        with seeded(item.voice.seed):
+        tokens: list[npt.NDArray[np.int64]] = []
+        with ExitStack() as stack:
+            stack.enter_context(seeded(item.voice.seed))
+            if item.tokens:
+                tokens = stack.enter_context(heard_tokens(settings.name, self._model))
             parts = [_samples(part["tts_speech"]) for part in self._parts(item)]
         try:
             samples = np.concatenate(parts, axis=-1) if parts else np.zeros(0, np.float32)
             rate = int(self._model.sample_rate)
-            return Said(as_speech(samples, rate, who, item.text, item.voice, settings.limits))
+            speech = as_speech(samples, rate, who, item.text, item.voice, settings.limits)
+            if item.tokens:
+                speech = self._with_tokens(speech, tokens, len(parts), item.voice)
+            return Said(speech)
         except SynthesisError as error:
             return Said(None, error)
+
+    def _with_tokens(
+        self, speech: Speech, tokens: list[npt.NDArray[np.int64]], pieces: int, voice: VoiceSpec
+    ) -> Speech:
+        """The speech with its tokens. Raises BackendError where they were not all heard."""
+        who = f"{self._settings.name}: voice {voice.name!r}"
+        if voice.rate != 1.0:
+            raise BackendError(
+                f"{who}: at the rate {voice.rate:g} CosyVoice stretches what its tokens gave, so "
+                "they are not those of the sound; give the voice the rate 1"
+            )
+        if len(tokens) != pieces:
+            raise BackendError(
+                f"{who}: {pieces} pieces of sound came from {len(tokens)} lots of tokens; {CURE}"
+            )
+        self._tokens = self._tokens or self._settings.token_set()
+        return with_tokens(speech, tokens, self._tokens, who)
 
     def _parts(self, item: Say) -> Iterable[Mapping[str, Any]]:
         """Upstream's generator for a voice. Our text is normalized, so its front end is off."""

@@ -267,6 +267,7 @@ class EndpointSpeaker:
             characters=len(item.text),
             prompt_tokens=reply["prompt_tokens"],
             completion_tokens=reply["completion_tokens"],
+            audio_ms=round(1000 * len(samples) / rate),
         )
         return Said(Speech(samples, rate), None, (paid,))
 

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from schemas.errors import BackendError
 from transforms.environment import library_version
 
 Files: TypeAlias = tuple[tuple[str, str], ...]  # (path below the model's folder, sha256), sorted
@@ -28,6 +29,21 @@ def digest_files(folder: Path, names: Iterable[str]) -> Files:
         for name in sorted(set(names))
         if (folder / name).is_file()
     )
+
+
+def check_unchanged(folder: str, files: Files, who: str) -> None:
+    """Raise BackendError unless the files are those of which the fingerprint tells.
+
+    A worker may be on another machine than the one that planned, with another release there.
+    """
+    for name, wanted in files:
+        path = Path(folder) / name
+        found = file_sha256(path) if path.is_file() else "(none)"
+        if not found.startswith(wanted):
+            raise BackendError(
+                f"{who}: {path} has the sha256 {found[:16]}, wanted {wanted[:16]}; copy the model "
+                "that the job was made with here, or start the build again for this one"
+            )
 
 
 def file_sha256(path: Path) -> str:

@@ -1,7 +1,9 @@
 """Long texts: cut at sentence ends into what a model takes, spoken apart, joined cleanly.
 
 At a joint each side keeps at most 30 ms of what is quieter than -50 dBFS, fades over 5 ms, and a
-pause stands between, so neither a click nor two models' silences are heard.
+pause stands between, so neither a click nor two models' silences are heard. Pieces that came with
+tokens are only faded there and brought to whole frames: the tokens, one piece's after the other's,
+stay those of the samples below them (ADR 0080).
 """
 
 import hashlib
@@ -12,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from schemas.errors import SynthesisError
-from transforms.backends.tts import Said, Samples, Say, Speech
+from transforms.backends.tts import Said, Samples, Say, Speech, Tokens
 from transforms.sound import SILENCE_DBFS
 from transforms.text.sentences import sentences
 
@@ -73,10 +75,20 @@ def _clauses(sentence: str, most_chars: int) -> list[str]:
 
 
 def join(parts: Sequence[Speech]) -> Speech:
-    """Several pieces as one signal."""
+    """Several pieces as one signal. Raises SynthesisError for pieces of several rates."""
     if len(parts) == 1:
         return parts[0]
-    (rate,) = {part.sample_rate_hz for part in parts}
+    rates = {part.sample_rate_hz for part in parts}
+    if len(rates) > 1:
+        raise SynthesisError(
+            f"the pieces of a long text came at {' and '.join(map(str, sorted(rates)))} Hz; set "
+            "the backend's sample_rate_hz, or raise its max_chars"
+        )
+    rate = rates.pop()
+    tokens = [part.tokens for part in parts if part.tokens is not None]
+    if tokens:
+        assert len(tokens) == len(parts)
+        return _joined_frames(parts, tokens, rate)
     pause = np.zeros(round(PAUSE_S * rate), np.int16)
     out: list[Samples] = []
     for number, part in enumerate(parts):
@@ -85,13 +97,30 @@ def join(parts: Sequence[Speech]) -> Speech:
     return Speech(np.concatenate(out), rate)
 
 
+def _joined_frames(parts: Sequence[Speech], tokens: Sequence[Tokens], rate: int) -> Speech:
+    """As ``join``, and every piece but the last has the length that its tokens say."""
+    (hop,) = {item.hop_samples for item in tokens}
+    out: list[Samples] = []
+    for number, (part, item) in enumerate(zip(parts, tokens, strict=True)):
+        samples, last = part.samples, number == len(parts) - 1
+        wanted = len(samples) if last else item.codes.shape[1] * hop
+        samples = _faded(samples[:wanted], rate, start=number > 0, end=not last)
+        out.append(np.pad(samples, (0, wanted - len(samples))))
+    codes = np.concatenate([item.codes for item in tokens], axis=1)
+    return Speech(np.concatenate(out), rate, Tokens(codes, hop))
+
+
 def _edges(samples: Samples, rate: int, *, start: bool, end: bool) -> Samples:
     """The samples with quiet cut off at the joints, and a fade there."""
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 32768 * 10 ** (SILENCE_DBFS / 20))
     kept = round(KEPT_S * rate)
     first = max(0, int(loud[0]) - kept) if start and len(loud) else 0
     last = min(len(samples), int(loud[-1]) + 1 + kept) if end and len(loud) else len(samples)
-    cut = samples[first:last].astype(np.float64)
+    return _faded(samples[first:last], rate, start=start, end=end)
+
+
+def _faded(samples: Samples, rate: int, *, start: bool, end: bool) -> Samples:
+    cut = samples.astype(np.float64)
     size = min(round(FADE_S * rate), len(cut))
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(size) + 0.5) / max(size, 1))
     if start:
@@ -125,7 +154,7 @@ def pieces_of(
             continue
         for number, part in enumerate(parts):
             seed = piece_seed(item.voice.seed, number)
-            found.says.append(Say(part, replace(item.voice, seed=seed)))
+            found.says.append(replace(item, text=part, voice=replace(item.voice, seed=seed)))
             found.owners.append(place)
     return found
 

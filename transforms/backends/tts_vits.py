@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from schemas.errors import BackendError, SynthesisError
+from transforms.backends.phonemes import phonemizer_versions
 from transforms.backends.tts import Said, Say, Speaker, Speech, VoiceSpec, spoken
 from transforms.backends.tts_batches import run_batches
 from transforms.backends.tts_files import (
     NOT_TOLD,
     Files,
+    check_unchanged,
     files_identity,
     installed,
     place_variable,
@@ -27,7 +29,8 @@ from transforms.backends.tts_vits_model import Latents, to_latents, to_samples
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
-FILES: Final = (CONFIG, WEIGHTS, "vocab.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER: Final = "tokenizer_config.json"
+FILES: Final = (CONFIG, WEIGHTS, "vocab.json", TOKENIZER, "special_tokens_map.json")
 NEEDED: Final = FILES[:4]
 ONLY: Final = "default"  # the voice of a model with one speaker
 UNUSED: Final = "posterior_encoder."  # for training alone
@@ -78,7 +81,13 @@ class Vits:
             "noise": [self.noise_scale, self.noise_scale_duration],
             "limits": str(self.limits),
             **installed("torch", "transformers", "cpu"),
+            **(phonemizer_versions() if self._reads_phonemes() else {}),
         }
+
+    def _reads_phonemes(self) -> bool:
+        """Whether texts become phonemes first; False where the model is not there."""
+        there = (Path(self.folder) / TOKENIZER).is_file()
+        return there and bool(self.tokenizer_config().get("phonemize", True))
 
     def speaker(self, voice: VoiceSpec) -> int | None:
         """The number of a voice's speaker; None where there is one. Raises BackendError."""
@@ -110,7 +119,7 @@ class Vits:
                 f"{'another pitch' if voice.pitch != 1.0 else 'a reference clip'}, which VITS "
                 "cannot do; leave pitch at 1 and take one of its speakers"
             )
-        if self.tokenizer_config().get("phonemize", True) and find_spec("phonemizer") is None:
+        if self._reads_phonemes() and find_spec("phonemizer") is None:
             raise BackendError(
                 f"{self.name}: {self.folder} reads phonemes, which the package phonemizer makes; "
                 "pip install phonemizer (GPL-3.0), or use a model that reads letters, such as MMS"
@@ -150,7 +159,7 @@ class Vits:
 
     def tokenizer_config(self) -> dict[str, Any]:
         """The tokenizer's configuration."""
-        return self._json("tokenizer_config.json")
+        return self._json(TOKENIZER)
 
     @property
     def sample_rate_hz(self) -> int | None:
@@ -173,6 +182,7 @@ class Vits:
     def open(self) -> Iterator[Speaker]:
         """Load the weights. Raises BackendError for wrong or partial ones."""
         self.check_files()
+        check_unchanged(self.folder, self.files, self.name)
         yield VitsSpeaker(self)
 
 

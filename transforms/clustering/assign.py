@@ -66,7 +66,7 @@ class Assigner:
         lengths_K, biases_K = centered.norm(dim=1), (centered**2).sum(1) / 2
         self._mean_D = mean_D.float()
         self._offset = float(mean_D.norm())
-        self._single_DK = centered.float().T.contiguous()
+        self._single_KD = centered.float()
         self._biases_K = biases_K.float()
         self._reach, self._largest_bias = float(lengths_K.max()), float(biases_K.max())
         self._unit = (len(mean_D) + COLUMNS) * SINGLE_UNIT
@@ -112,18 +112,18 @@ class Assigner:
         if self._rough_AK is None:
             return self._single(frames_TD, centered_TD)
         rows_N, columns_N = self._rough_pairs(centered_TD, self._rough_AK)
-        counts_T = np.bincount(rows_N, minlength=len(frames_TD))
-        unsure = counts_T > 1
         found_T = np.empty(len(frames_TD), np.int64)
         found_T[rows_N] = columns_N  # of frames with one candidate; the others follow
-        if unsure.any():
-            places = torch.from_numpy(np.flatnonzero(unsure))
-            if len(rows_N) > MANY_PAIRS * len(frames_TD):
-                better = self._single(frames_TD[places], centered_TD[places])
-            else:
-                kept = unsure[rows_N]
-                better = self._best_pair(frames_TD, rows_N[kept], columns_N[kept])
-            found_T[unsure] = better.numpy()
+        rows_N, columns_N = _undecided(rows_N, columns_N)
+        if len(rows_N) > MANY_PAIRS * len(frames_TD):
+            unsure = np.unique(rows_N)
+            found_T[unsure] = self._single(frames_TD[unsure], centered_TD[unsure]).numpy()
+        elif len(rows_N):
+            rows_N, columns_N = self._close_pairs(centered_TD, rows_N, columns_N)
+            found_T[rows_N] = columns_N
+            rows_N, columns_N = _undecided(rows_N, columns_N)
+            if len(rows_N):
+                found_T[np.unique(rows_N)] = self._best_pair(frames_TD, rows_N, columns_N).numpy()
         return torch.from_numpy(found_T)
 
     def _rough_pairs(
@@ -136,7 +136,7 @@ class Assigner:
         half_TA = self._take("half", num, dims + COLUMNS, torch.bfloat16)
         half_TA[:, :dims].copy_(centered_TD)
         lost_TD = self._take("lost", num, dims)
-        torch.sub(centered_TD, half_TA[:, :dims], out=lost_TD)
+        lost_TD.copy_(half_TA[:, :dims]).sub_(centered_TD)  # one mixed operation takes longer
         lengths_T = torch.linalg.vector_norm(centered_TD, dim=1) * UP
         factors_T2 = torch.stack(
             [
@@ -151,26 +151,56 @@ class Assigner:
         upper_TK = self._take("upper", num, rough_AK.shape[1], torch.bfloat16)
         torch.mm(half_TA, rough_AK, out=upper_TK)
         wide_TK = self._take("scores", num, rough_AK.shape[1]).copy_(upper_TK)
-        best_T, first_T = wide_TK.max(1)
+        first_T = torch.from_numpy(wide_TK.numpy().argmax(axis=1))  # torch's takes four times it
+        best_T = wide_TK.gather(1, first_T[:, None])[:, 0]
         errors_T = (factors_T2 * self._factors_K2[first_T]).sum(1) * 2 * UP**3
         least_T = best_T - HALF_UNIT * best_T.abs() - errors_T - self._unit * self._largest_bias
         least_T -= HALF_UNIT * least_T.abs()
-        marks = self._take("marks", num, rough_AK.shape[1], torch.bool)
-        torch.ge(wide_TK, least_T[:, None], out=marks)
-        return np.divmod(np.flatnonzero(marks.numpy()), rough_AK.shape[1])
+        marks_TK = self._take("marks", num, rough_AK.shape[1], torch.bool).numpy()
+        np.greater_equal(wide_TK.numpy(), least_T[:, None].numpy(), out=marks_TK)
+        return np.divmod(np.flatnonzero(marks_TK), rough_AK.shape[1])
+
+    def _close_pairs(
+        self,
+        centered_TD: "Tensor",
+        rows_N: npt.NDArray[np.int64],
+        columns_N: npt.NDArray[np.int64],
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Those of the pairs, in order, that float32 cannot tell from the best of their frame."""
+        import torch
+
+        parts, dims = [], centered_TD.shape[1]
+        for start in range(0, len(rows_N), PAIRS):
+            rows = torch.from_numpy(rows_N[start : start + PAIRS])
+            columns = torch.from_numpy(columns_N[start : start + PAIRS])
+            products_ND = self._take("centroids", len(rows), dims)
+            torch.index_select(self._single_KD, 0, columns, out=products_ND)
+            frames_ND = self._take("lost", len(rows), dims)
+            products_ND *= torch.index_select(centered_TD, 0, rows, out=frames_ND)
+            parts.append((products_ND.sum(1) - self._biases_K[columns]).numpy())
+        scores_N = np.concatenate(parts)
+        starts = np.flatnonzero(np.diff(rows_N, prepend=-1))
+        best_T = torch.from_numpy(np.maximum.reduceat(scores_N, starts))
+        lengths_T = torch.linalg.vector_norm(centered_TD[rows_N[starts]], dim=1)
+        least_T = (best_T - 2 * self._slack(lengths_T, best_T)).numpy()
+        close = scores_N >= np.repeat(least_T, np.diff([*starts, len(rows_N)]))
+        return rows_N[close], columns_N[close]
+
+    def _slack(self, lengths_T: "Tensor", best_T: "Tensor") -> "Tensor":
+        """How far a score of float32 may be from the true one, of centered frames of a length."""
+        slack_T = self._unit * (lengths_T + self._offset) * self._reach
+        return slack_T + 4 * SINGLE_UNIT * (best_T.abs() + self._largest_bias)
 
     def _single(self, frames_TD: "Tensor", centered_TD: "Tensor") -> "Tensor":
         """By float32, and by float64 where that cannot tell."""
         import torch
 
         scores_TK = self._take("scores", len(frames_TD), len(self._biases_K))
-        torch.mm(centered_TD, self._single_DK, out=scores_TK)
+        torch.mm(centered_TD, self._single_KD.T, out=scores_TK)
         scores_TK -= self._biases_K
         best_T, found_T = scores_TK.max(1)
         lengths_T = torch.linalg.vector_norm(centered_TD, dim=1)
-        slack_T = self._unit * (lengths_T + self._offset) * self._reach
-        slack_T += 4 * SINGLE_UNIT * (best_T.abs() + self._largest_bias)
-        least_T1 = (best_T - 2 * slack_T)[:, None]
+        least_T1 = (best_T - 2 * self._slack(lengths_T, best_T))[:, None]
         scores_TK.scatter_(1, found_T[:, None], -torch.inf)
         unsure = (scores_TK.amax(1, keepdim=True) >= least_T1).nonzero()[:, 0]
         if len(unsure):
@@ -217,9 +247,17 @@ class Assigner:
         room: Tensor | None = getattr(self._rooms, name, None)
         if room is None:
             kind = dtype or torch.float32
-            room = torch.empty((BLOCK, width), dtype=kind, device=self._device)
+            room = torch.empty((max(BLOCK, PAIRS), width), dtype=kind, device=self._device)
             setattr(self._rooms, name, room)
         return room[:num]
+
+
+def _undecided(
+    rows_N: npt.NDArray[np.int64], columns_N: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The pairs of the rows that have more than one."""
+    many = np.bincount(rows_N)[rows_N] > 1
+    return rows_N[many], columns_N[many]
 
 
 def _on_threads(count: int, work: Callable[[int], None], items: Iterable[int]) -> None:

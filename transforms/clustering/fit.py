@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from transforms.clustering.assign import SINGLE_UNIT, Assigner
 
@@ -41,14 +42,16 @@ def fit_kmeans(
     centers_KD = first[seed_rows(first, num_clusters, seed)].astype(np.float64)
     counts_K = np.zeros(num_clusters)
     for batch_ND in _batches(rows_ND):
-        sums_KD, new_K = cluster_sums(batch_ND, centers_KD, device)
+        assigner = Assigner(centers_KD.astype(np.float32), device)
+        sums_KD, new_K = cluster_sums(batch_ND, assigner, num_clusters)
         counts_K += new_K
         share_K1 = (1.0 / np.maximum(counts_K, 1.0))[:, None]
         centers_KD += (sums_KD - new_K[:, None] * centers_KD) * share_K1
     for _ in range(passes):
         totals_KD, counts_K = np.zeros_like(centers_KD), np.zeros(num_clusters)
+        assigner = Assigner(centers_KD.astype(np.float32), device)
         for batch_ND in _batches(rows_ND):
-            sums_KD, new_K = cluster_sums(batch_ND, centers_KD, device)
+            sums_KD, new_K = cluster_sums(batch_ND, assigner, num_clusters)
             totals_KD += sums_KD
             counts_K += new_K
         used = counts_K > 0
@@ -57,16 +60,16 @@ def fit_kmeans(
 
 
 def cluster_sums(
-    batch_ND: npt.NDArray[np.float32], centers_KD: Wide, device: str
+    batch_ND: npt.NDArray[np.float32], assigner: Assigner, num_clusters: int
 ) -> tuple[Wide, Wide]:
-    """Sums [K, D] of the rows that are nearest to each center, and their counts [K]."""
-    nearest_N = Assigner(centers_KD.astype(np.float32), device).nearest(batch_ND)
-    order = np.argsort(nearest_N, kind="stable")
-    found, starts = np.unique(nearest_N[order], return_index=True)
-    sums_KD, counts_K = np.zeros_like(centers_KD), np.zeros(len(centers_KD))
-    sums_KD[found] = np.add.reduceat(batch_ND[order], starts, axis=0)
-    counts_K[found] = np.diff([*starts, len(batch_ND)])
-    return sums_KD, counts_K
+    """Sums [K, D] of the rows that are nearest to each center, row after row; their counts [K]."""
+    nearest_N = assigner.nearest(batch_ND)
+    places = (nearest_N, np.arange(len(batch_ND)))
+    chosen_KN = sparse.csr_array(
+        (np.ones(len(batch_ND), np.float32), places), shape=(num_clusters, len(batch_ND))
+    )
+    counts_K = np.bincount(nearest_N, minlength=num_clusters).astype(np.float64)
+    return (chosen_KN @ batch_ND).astype(np.float64), counts_K
 
 
 def seed_rows(rows_ND: npt.NDArray[np.float32], num: int, seed: int) -> list[int]:

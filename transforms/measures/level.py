@@ -34,7 +34,7 @@ def level_measures(samples: Samples, wave: npt.NDArray[np.float64], rate: int) -
 
 def loudness_lufs(wave: npt.NDArray[np.float64], rate: int) -> float | None:
     """Integrated loudness in LUFS, or None where BS.1770 has no value (too short, or gated out)."""
-    if len(wave) < round(MIN_LOUDNESS_S * rate):
+    if len(wave) < MIN_LOUDNESS_S * rate:  # as pyloudnorm asks; at 8,001 Hz that is no integer
         return None
     import pyloudnorm
 

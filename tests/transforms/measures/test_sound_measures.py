@@ -1,5 +1,7 @@
 """Measures of sound: signals whose answer is known, and people speaking."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ from tests.transforms.measures.signals import (
 from transforms.audio import resample
 from transforms.effects import with_speed
 from transforms.measures.band import BAND_MEASURES, band_measures
-from transforms.measures.level import LEVEL_MEASURES, level_measures
+from transforms.measures.level import LEVEL_MEASURES, level_measures, loudness_lufs
 from transforms.measures.noise import NOISE_MEASURES, noise_measures
 from transforms.measures.pitch import PITCH_MEASURES, frame_pitch_hz, pitch_measures
 
@@ -236,3 +238,11 @@ def test_a_frame_has_the_same_pitch_whatever_stands_around_it() -> None:
     wave = np.concatenate([buzz(140, 0.5), noise(0.5, 0.05), buzz(210, 0.5)])
     alone = frame_pitch_hz(wave[: RATE_HZ // 2], RATE_HZ)
     assert (frame_pitch_hz(wave, RATE_HZ)[: len(alone)] == alone).all()
+
+
+@pytest.mark.parametrize("rate", [8001, 16000, 22_051])
+def test_a_clip_of_about_one_block_has_a_loudness_or_none(rate: int) -> None:
+    """0.4 s are no whole number of samples at most rates."""
+    wave = 0.1 * np.random.default_rng(0).standard_normal(math.ceil(0.4 * rate))
+    assert loudness_lufs(wave[: math.ceil(0.4 * rate) - 1], rate) is None
+    assert (loudness_lufs(wave, rate) or 0) < -10

@@ -2,9 +2,12 @@
 
 import math
 
+import pyarrow as pa
 import pytest
 
 from schemas.utterance import Measure, taken
+from tests.builders import run_step
+from transforms.measure_units import MeasureUnits
 from transforms.measures.pair import PAIR_MEASURES, content_words, pair_measures
 from transforms.measures.text import TEXT_MEASURES, text_measures
 from transforms.measures.units import UNIT_MEASURES, unit_measures
@@ -106,6 +109,21 @@ def test_runs_that_were_not_collapsed_are_found_and_lost_ones_are_not_invented()
     found = values(unit_measures([4, 4, 4, 1], None, 4, 2.0))
     assert found["longest_unit_run_s"] == pytest.approx(1.5)
     assert values(unit_measures([4, 1], None, 4, 2.0))["longest_unit_run_s"] is None
+
+
+def test_of_several_codebooks_a_frame_is_one_unit() -> None:
+    """Two books of four frames in two seconds are two units per second, as the contract counts."""
+    books = [[4, 4, 4, 1], [7, 7, 9, 9]]
+    found = values(unit_measures([*books[0], *books[1]], None, 4, 2.0, 2))
+    assert found["units_per_s"] == 2.0
+    assert found["longest_unit_run_s"] == pytest.approx(1.0)  # both stay for two frames
+    one = [values(unit_measures(book, None, 4, 2.0))["unit_entropy_bits"] or 0 for book in books]
+    assert found["unit_entropy_bits"] == pytest.approx(sum(one) / 2)
+    row = {"codes": [*books[0], *books[1]], "durations": None, "num_frames": 4, "num_units": 4}
+    sound = {"measures": [], "num_samples": 32000, "sample_rate_hz": 16000}
+    step = MeasureUnits()
+    (measured,) = run_step(step, pa.RecordBatch.from_pylist([{**row, **sound}], step.reads), {})
+    assert values(measured["measures"]) == found
 
 
 def test_a_turn_without_units_has_none_of_their_measures() -> None:

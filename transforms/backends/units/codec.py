@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -47,7 +47,15 @@ class TransformersCodec:
     codebook_size: int
     device: str = "cpu"
 
-    gpus: ClassVar[float] = 0.0
+    @property
+    def gpus(self) -> float:
+        """Of a worker."""
+        return 0.0 if self.device == "cpu" else 1.0
+
+    @property
+    def bit_stable(self) -> bool:
+        """On one thread of a CPU."""
+        return self.device == "cpu"
 
     @property
     def described(self) -> Described:
@@ -69,6 +77,7 @@ class TransformersCodec:
             "config_sha256": self.config_sha256,
             "num_codebooks": self.num_codebooks,
             "device": self.device.partition(":")[0],
+            **({} if self.device == "cpu" else {"tf32": False}),
             **versions("torch", "transformers", "numpy", "cpu"),
         }
 

@@ -16,12 +16,13 @@ Legend of shape suffixes: B utterances, N samples, C channels, T frames, D dimen
 """
 
 import math
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -39,9 +40,6 @@ from transforms.backends.units.weights import (
     weights_sha256,
 )
 from transforms.environment import versions
-
-if TYPE_CHECKING:
-    pass
 
 ARCHITECTURES: Final = {
     "hubert": "HubertModel",
@@ -80,6 +78,11 @@ class HubertFeatures:
         return 0.0 if self.device == "cpu" else 1.0
 
     @property
+    def bit_stable(self) -> bool:
+        """On one thread of a CPU, one by one."""
+        return self.device == "cpu" and not self.padded
+
+    @property
     def described(self) -> Described:
         """The frames, and what they are made of."""
         return Described(
@@ -102,6 +105,7 @@ class HubertFeatures:
             "normalize": self.normalize,
             "chunk_samples": CHUNK_SAMPLES,
             "device": self.device.partition(":")[0],
+            **({} if self.device == "cpu" else {"tf32": False}),
             "dtype": self.dtype,
             "padded": self.padded,
             **versions("torch", "transformers", "numpy", "cpu"),
@@ -258,6 +262,7 @@ class _Runner:
         self._spec, self._model = spec, model
         self._first = model.feature_extractor.conv_layers[0]
         self._masked = spec.padded
+        self._lock = threading.Lock()  # the masked norm is told the lengths of one batch
         if self._masked and model.config.feat_extract_norm == "group":
             self._first.layer_norm = _masked_norm(self._first.layer_norm)
 
@@ -269,7 +274,8 @@ class _Runner:
         found = [nothing] * len(pieces)
         for group in self._groups([len(pieces[n]) for n in long]):
             places = [long[n] for n in group]
-            parts = self._run([pieces[n] for n in places])
+            with self._lock if self._masked else nullcontext():
+                parts = self._run([pieces[n] for n in places])
             for place, part in zip(places, parts, strict=True):
                 found[place] = part
         rest = iter(found)

@@ -67,6 +67,7 @@ class CodecProgram:
     input_rank: int
 
     gpus: ClassVar[float] = 0.0
+    bit_stable: ClassVar[bool] = True
 
     @property
     def described(self) -> Described:

@@ -87,6 +87,10 @@ class FeatureModel(Protocol):
     def gpus(self) -> float:
         """Of a worker that opens it."""
 
+    @property
+    def bit_stable(self) -> bool:
+        """Whether the same audio always gives the same; otherwise the first result counts."""
+
     def identity(self) -> Mapping[str, object]:
         """What its features depend on besides the audio."""
 
@@ -104,6 +108,10 @@ class CodeModel(Protocol):
     @property
     def gpus(self) -> float:
         """Of a worker that opens it."""
+
+    @property
+    def bit_stable(self) -> bool:
+        """Whether the same audio always gives the same; otherwise the first result counts."""
 
     def identity(self) -> Mapping[str, object]:
         """What its codes depend on besides the audio."""

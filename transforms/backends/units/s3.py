@@ -44,6 +44,7 @@ class S3Tokens:
     codebook_size: int
 
     gpus: ClassVar[float] = 0.0
+    bit_stable: ClassVar[bool] = True
 
     @property
     def described(self) -> Described:

@@ -22,8 +22,9 @@ def require(*libraries: str) -> None:
 def quiet_torch(device: str) -> Iterator[Any]:
     """The module, with one thread on a CPU: sums change with the number of threads.
 
-    A worker process has one core; more of them make more workers. Raises BackendError for a device
-    that is not there.
+    A worker process has one core; more of them make more workers. On a GPU convolutions and
+    products are float32's: torch lets cuDNN round their factors to 10 bits (TF32) unless told.
+    Raises BackendError for a device that is not there.
     """
     import torch
 
@@ -33,12 +34,20 @@ def quiet_torch(device: str) -> Iterator[Any]:
             "on a machine with a GPU and a torch that was built for it"
         )
     threads = torch.get_num_threads()
+    rounding: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    allowed = [item.allow_tf32 for item in rounding]
     if device == "cpu":
         torch.set_num_threads(1)
+    else:
+        for item in rounding:
+            item.allow_tf32 = False
     try:
         yield torch
     finally:
         torch.set_num_threads(threads)
+        if device != "cpu":
+            for item, before in zip(rounding, allowed, strict=True):
+                item.allow_tf32 = before
 
 
 @contextmanager
