@@ -3,37 +3,48 @@
 The partitions are evaluated by threads that wait most of the time; their requests meet in the
 worker's one event loop. A thread that is done takes the next partition, so nothing waits for the
 slowest row of a batch. Only steps up to the last that asks run here, and those are safe in threads
-(a law that every transform is tested for); nothing that speaks is among them.
+(a law that every transform is tested for). Nothing that speaks or listens in this process is among
+them: steps that ask for speech or for what is heard in it only send their requests here, and find
+the replies at the desk when the partitions come one by one (docs/adr/0084).
 """
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from pipelines.evaluate import Evaluator, StepStats, Watch
-from pipelines.graph import Pipeline
-from pipelines.plan import Partition, load_partition
+from pipelines.graph import UTTERANCES, Pipeline
+from pipelines.plan import FLAC_BYTES_PER_S, Partition, load_partition
 from pipelines.replies import StoreDesk, read_listing, used_calls
 from schemas.snapshot import FileEntry
 from schemas.store import Store
 from transforms.ask import AskingStep
+from transforms.asks import Asks, AsksSpeech
 from transforms.backends.chat.protocol import Reply
+from transforms.step import Step
 
 Spent = dict[str, int]  # calls, prompt_tokens, completion_tokens
 OF_SOUND = ("characters", "audio_ms")  # counted of calls that speak or hear
 BY = "/"  # between a step and whom it asked, where it may ask several
 OVERLAP = 2.0  # rows under way per request in flight: a row also waits for its partition's others
 MAX_THREADS = 512
+HELD_BYTES = 512_000_000  # of partitions whose speech is heard: a pack, and what is taken of it
+COPIES = 2
 
 
 class Desks:
     """The desks of a worker's partitions, and what was really asked at them."""
 
-    def __init__(self, work: Store, output: Store, listing: FileEntry | None) -> None:
+    def __init__(
+        self, work: Store, output: Store, listing: FileEntry | None, scratch: str = ""
+    ) -> None:
+        """``scratch`` is the folder of this run in the work store."""
         self._work, self._output, self._listing = work, output, listing
+        self._scratch = scratch
         self._entries: dict[str, FileEntry] | None = None
         self._spent: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -44,7 +55,7 @@ class Desks:
             if self._entries is None:
                 self._entries = read_listing(self._output, self._listing)
             entry = self._entries.get(partition)
-        return StoreDesk(self._work, partition, self._output, entry, self._count)
+        return StoreDesk(self._work, partition, self._output, entry, self._count, self._scratch)
 
     def take_spent(self) -> Spent:
         """What was asked since the last time."""
@@ -77,11 +88,62 @@ def node_after(pipeline: Pipeline, name: str) -> str | None:
     return names[place] if place < len(names) else None
 
 
-def num_threads(steps: Sequence[AskingStep], partitions: Sequence[Partition]) -> int:
-    """How many partitions at once keep every model's requests in flight."""
-    in_flight = sum({step.chat: step.chat.max_in_flight for step in steps}.values())
+@dataclass(frozen=True)
+class Round:
+    """Steps whose requests are sent in one go. ``after`` is the node that follows the last.
+
+    ``waits_for``: the step that is asked, where speech has to be made before, by a pass up to it.
+    """
+
+    name: str
+    steps: tuple[Asks, ...]
+    after: str | None
+    waits_for: str | None = None
+
+
+def rounds(pipeline: Pipeline, until: str | None) -> list[Round]:
+    """How the steps before the node ``until`` are asked ahead: what needs speech goes by itself."""
+    found: list[Round] = []
+    steps: list[Asks] = []
+    needs_pass, waits_for = False, None
+
+    def closed() -> None:
+        if steps:
+            chat = any(not isinstance(step, AsksSpeech) for step in steps)
+            name = "ask" if chat else "ask to " + "+".join(step.name for step in steps)
+            after = node_after(pipeline, steps[-1].name)
+            found.append(Round(name, tuple(steps), after, waits_for))
+
+    for node in pipeline.nodes:
+        if node.name == until:
+            break
+        if not isinstance(node, Step) or not node.memo:
+            continue
+        if isinstance(node, Asks) and node.services:
+            if needs_pass:
+                closed()
+                steps, needs_pass, waits_for = [], False, node.name
+            steps.append(node)
+        needs_pass = needs_pass or node.table == UTTERANCES
+    closed()
+    return found
+
+
+def num_threads(steps: Sequence[Asks], partitions: Sequence[Partition]) -> int:
+    """How many partitions at once keep every model's requests in flight.
+
+    Where their speech is sent away, no more than memory has room for.
+    """
     rows = sum(len(partition.ids) for partition in partitions) / max(len(partitions), 1)
-    return max(1, min(MAX_THREADS, len(partitions), round(OVERLAP * in_flight / max(rows, 1.0))))
+    wanted = 0.0
+    for service in {service: None for step in steps for service in step.services}:
+        each = min(step.requests_per_row for step in steps if service in step.services)
+        wanted += service.max_in_flight / max(rows * each, 1.0)
+    most = min(MAX_THREADS, len(partitions))
+    if any(isinstance(step, AsksSpeech) and "flac" in step.reads.names for step in steps):
+        speech_s = max((partition.seconds for partition in partitions), default=0.0)
+        most = min(most, int(HELD_BYTES / (COPIES * FLAC_BYTES_PER_S * max(speech_s, 1.0))))
+    return max(1, min(most, round(OVERLAP * wanted)))
 
 
 def ask_ahead(
@@ -110,7 +172,7 @@ def ask_ahead(
         return evaluator.evaluate(rows, partition.name, until, watch)[1]
 
     if watch.solo or watch.poison:
-        return _summed(evaluate(item, watch) for item in partitions)
+        return _summed(evaluate(item, replace(watch, ahead=True)) for item in partitions)
     lock = threading.Lock()
 
     def done(step: str, rows: int) -> None:
@@ -118,9 +180,10 @@ def ask_ahead(
             watch.done(step, rows)
 
     # Nothing is "entered": a request may rightly wait longer than row_timeout_s, and has its own.
-    side_by_side = Watch(done=done)
+    side_by_side = Watch(done=done, ahead=True)
 
-    pool = ThreadPoolExecutor(num_threads(asking_steps(evaluator.pipeline, until), partitions))
+    asked = [step for one in rounds(evaluator.pipeline, until)[-1:] for step in one.steps]
+    pool = ThreadPoolExecutor(num_threads(asked, partitions))
     try:
         futures = [pool.submit(evaluate, partition, side_by_side) for partition in partitions]
         wait(futures, return_when=FIRST_EXCEPTION)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.asking import add_spent, asking_steps, node_after
+from pipelines.asking import add_spent, rounds
 from pipelines.carry import Carry
 from pipelines.commit import Commit, Lost, claim, commit_path, is_whole, read_commit
 from pipelines.damage import file_damage
@@ -283,33 +283,49 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
 
 
 def _ask_ahead(run: _Run, until: str | None) -> None:
-    """Ask the models for all partitions, side by side, before those pass one by one."""
+    """Ask models and services for all partitions, side by side, before those pass one by one."""
     pipeline, partitions = run.planned.request.pipeline, run.planned.plan.partitions
-    steps = asking_steps(pipeline, until)
-    if not steps or "ask" in run.stage_s or not partitions:
-        return
-    if getattr(run.engine, "asks_itself", False):  # while others speak what was answered
-        return
-    count = min(len(partitions), max(step.chat.processes for step in steps))
-    after = node_after(pipeline, steps[-1].name)
-    tasks = [
-        AskAhead(
-            state=run.state,
-            partitions=partitions[number::count],
-            until=after,
-            fresh_only=until is None,
-        )
-        for number in range(count)
-    ]
-    run.stage("ask", tasks, count)
+    for one in rounds(pipeline, until) if partitions else ():
+        if one.name in run.stage_s:
+            continue
+        if one.name == "ask" and getattr(run.engine, "asks_itself", False):
+            continue  # while others speak what was answered
+        if one.waits_for is not None:
+            if not _anything_to_ask(run, one.waits_for):
+                continue
+            _pass(run, one.waits_for, fresh_only=until is None)
+        services = (service for step in one.steps for service in step.services)
+        count = min(len(partitions), max(service.processes for service in services))
+        tasks = [
+            AskAhead(
+                state=run.state,
+                partitions=partitions[number::count],
+                until=one.after,
+                fresh_only=until is None,
+            )
+            for number in range(count)
+        ]
+        run.stage(one.name, tasks, count)
 
 
-def _pass(run: _Run, until: str | None) -> list[Receipt]:
-    """Every partition up to a fit step, or to the end."""
+def _anything_to_ask(run: _Run, step: str) -> bool:
+    """Whether speech that was not there before may be sent: worth a pass that reads all of it."""
+    memo = Memo(open_store(run.planned.request.work))
+    known = memo.partitions(step, run.state.fingerprints[step])
+    everything = {partition.name for partition in run.planned.plan.partitions}
+    return bool(everything - known) or bool(run.asked.get("calls"))
+
+
+def _pass(run: _Run, until: str | None, *, fresh_only: bool = False) -> list[Receipt]:
+    """Every partition up to a fit step or a step that asks, or to the end."""
     plan, state = run.planned.plan, run.state
     tasks = (
         RunPartition(
-            state=state, partition=partition, until=until, num_partitions=len(plan.partitions)
+            state=state,
+            partition=partition,
+            until=until,
+            num_partitions=len(plan.partitions),
+            fresh_only=fresh_only,
         )
         for partition in plan.partitions
     )

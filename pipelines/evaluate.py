@@ -19,7 +19,7 @@ from pipelines.memo import KEY, Memo, row_keys
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
 from schemas.conformance import check_conformance, conform, plain
 from schemas.errors import RowError, SchemaError, VoxmillError
-from transforms.asks import AskFn, Asks
+from transforms.asks import AskFn, Asks, AsksSpeech, SendFn
 from transforms.backends.chat.desk import Desk, MemoryDesk
 from transforms.backends.chat.office import Office
 from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, SomeRowsFailed, Step
@@ -51,6 +51,9 @@ class StepStats:
 class Watch:
     """How an evaluation is watched: told each (step, row key) entered and each row done.
 
+    ``ahead``: requests about speech are sent, and what makes or hears speech does nothing: its rows
+    go on only where the memo has them.
+
     ``solo`` cuts batches to one row and keeps each row's result at once: the way in which the row
     that kills its process is found. ``poison`` names the rows found so, and how they end.
     """
@@ -59,6 +62,7 @@ class Watch:
     done: Callable[[str, int], None] = lambda step, rows: None
     solo: bool = False
     poison: Poison = field(default_factory=dict)
+    ahead: bool = False
 
 
 class Evaluator:
@@ -86,6 +90,7 @@ class Evaluator:
         self.row_attempts = row_attempts
         self._open: dict[str, BatchFn] = {}
         self._asking: dict[str, AskFn] = {}
+        self._sending: dict[str, SendFn] = {}
         self._office: Office | None = None
         self._lock = Lock()  # the partitions of an asking task are evaluated by several threads
         self._stack = ExitStack()
@@ -94,6 +99,7 @@ class Evaluator:
         """Close the opened steps. Nothing is flushed here: what is done is kept already."""
         self._open.clear()
         self._asking.clear()
+        self._sending.clear()
         self._office = None
         self._stack.close()
 
@@ -131,13 +137,25 @@ class Evaluator:
             return self._open[node.name]
 
     def _ask_fn(self, step: Asks) -> AskFn:
+        if step.name not in self._asking:
+            opening = step.open_asking(self._the_office())
+            self._asking[step.name] = self._stack.enter_context(opening)
+        return self._asking[step.name]
+
+    def _the_office(self) -> Office:
         """Steps that ask share one office, and with it their models."""
         if self._office is None:
             self._office = Office()
             self._stack.callback(self._office.close)
-        if step.name not in self._asking:
-            self._asking[step.name] = self._stack.enter_context(step.open_asking(self._office))
-        return self._asking[step.name]
+        return self._office
+
+    def _send(self, step: AsksSpeech, batch: pa.RecordBatch, partition: str) -> None:
+        """Send the requests of some rows; their replies are kept at the partition's desk."""
+        with self._lock:
+            if step.name not in self._sending:
+                opening = step.open_ahead(self._the_office())
+                self._sending[step.name] = self._stack.enter_context(opening)
+        self._sending[step.name](batch, self.desk(partition))
 
     def _explode(self, node: Explode, table: pa.Table, partition: str) -> pa.Table:
         batch = conform_live(node, table)
@@ -162,7 +180,11 @@ class Evaluator:
             found = self.memo.lookup(step.name, fingerprint, partition, kept, self.generation)
             new = _first_positions(keys, found.rows)
             parts = [found.table]
-            if self.compute and new:
+            compute = self.compute and not (watch.ahead and step.table == UTTERANCES)
+            if watch.ahead and new and isinstance(step, AsksSpeech):
+                self._send(step, batch.take(pa.array(new)), partition)
+                watch.done(step.name, len(new))
+            if compute and new:
                 for chunk in [[row] for row in new] if watch.solo else [new]:
                     made = self._compute(
                         step,
@@ -183,7 +205,7 @@ class Evaluator:
                 stats.missing = sum(key not in found.rows for key in keys)
             results = pa.concat_tables(parts)
             rows = dict(found.rows)
-            if self.compute:
+            if compute:
                 rows |= {keys[row]: found.table.num_rows + n for n, row in enumerate(new)}
             positions = [rows.get(key) for key in keys]
         return _scatter(table, alive, results, positions, columns, step.name)

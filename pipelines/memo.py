@@ -125,6 +125,14 @@ class Memo:
             rows.setdefault(key, index)
         return Found(table, rows)
 
+    def partitions(self, step: str, fingerprint: str) -> set[str]:
+        """The partitions of which some row is kept, without a look at what it is."""
+        folder = f"memo/{step}-{fingerprint[:16]}/"
+        return {
+            path.removeprefix(folder).partition("/")[0]
+            for path in self.store.list(folder.rstrip("/"))
+        }
+
     def put(self, step: str, fingerprint: str, partition: str, table: pa.Table) -> None:
         """Keep new results. Their name follows from their keys, so two runs agree on it."""
         keys: Sequence[str] = table.column("key").to_pylist()

@@ -20,7 +20,7 @@ from schemas.parquet import read_table
 from schemas.snapshot import FileEntry, read_verified
 from schemas.store import Store
 from transforms.ask import CALLS_SUFFIX, Call
-from transforms.backends.chat.protocol import Reply
+from transforms.backends.chat.protocol import FAILURES, ChatError, Reply
 
 REPLIES: Final = pa.schema(
     [
@@ -46,13 +46,19 @@ class StoreDesk:
         output: Store | None = None,
         entry: FileEntry | None = None,
         asked: Callable[[Reply], None] = lambda reply: None,
+        scratch: str = "",
     ) -> None:
-        """``asked`` is told of each reply that is committed here."""
+        """``asked`` is told of each reply that is committed here.
+
+        ``scratch`` is the folder of this run, where requests that failed are noted.
+        """
         self._work, self._output, self._entry, self._asked = work, output, entry, asked
         self.folder = f"replies/{partition}"
         self._lock = Lock()
         self._there: set[str] | None = None
         self._published: dict[str, Reply] | None = None
+        self._noted = f"{scratch}/unanswered/{partition}" if scratch else ""
+        self._failed: set[str] | None = None
 
     def look(self, key: str) -> Reply | None:
         with self._lock:
@@ -73,6 +79,24 @@ class StoreDesk:
             if standing is not None:
                 return standing
         return reply
+
+    def failure(self, key: str) -> ChatError | None:
+        if not self._noted:
+            return None
+        with self._lock:
+            if self._failed is None:
+                self._failed = set(self._work.list(self._noted))
+        path = f"{self._noted}/{key}.json"
+        if path not in self._failed:
+            return None
+        told = json.loads(self._work.get(path))
+        return FAILURES[told["kind"]](told["message"], retryable=told["retryable"])
+
+    def fail(self, key: str, error: ChatError) -> None:
+        kind = type(error).__name__
+        if self._noted and kind in FAILURES:
+            told = {"kind": kind, "message": str(error), "retryable": error.retryable}
+            self._work.put(f"{self._noted}/{key}.json", canonical_json(told))
 
     @property
     def entry(self) -> FileEntry | None:

@@ -65,12 +65,22 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPartition:
-    """Evaluate a partition up to the fit step ``until`` and keep its partial; all if None."""
+    """Evaluate a partition up to the fit step ``until`` and keep its partial; all if None.
+
+    Before a step that asks, nothing but the memo is kept. ``fresh_only``: not the rows that end as
+    they ended in the parent.
+    """
 
     state: State
     partition: Partition
     until: str | None
     num_partitions: int
+    fresh_only: bool = False
+
+    @property
+    def fresh(self) -> bool:
+        """Whether rows that stand in the parent are left alone."""
+        return self.until is None or self.fresh_only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +101,7 @@ class AskAhead:
     """Evaluate many partitions side by side before the node ``until``: the steps that ask models.
 
     One partition alone keeps a dozen requests in flight, a server wants hundreds. What is asked
-    here stands in the memo when the partitions come one by one.
+    here stands in the memo when the partitions come one by one, or, of speech, at their desks.
     """
 
     state: State
@@ -242,7 +252,7 @@ class Worker:
 
     def _asking(self) -> Desks:
         if self._desks is None:
-            self._desks = Desks(self.work, self.output, self.job.replies)
+            self._desks = Desks(self.work, self.output, self.job.replies, self.job.scratch)
         return self._desks
 
     def _rows_standing(self, partition: Partition) -> frozenset[str]:
@@ -269,12 +279,14 @@ class Worker:
         receipt: Receipt
         ids: list[str] | None = None
         again: list[str] = []  # rows that the parent knew and that are judged anew
-        if task.until is None and (standing := self._rows_standing(task.partition)):
+        if task.fresh and (standing := self._rows_standing(task.partition)):
             ids = again = [key for key in task.partition.ids if key not in standing]
         elif task.until is None and self._is_old(task.partition):
             again = list(task.partition.ids)
         if ids == []:
             receipt = {"partition": task.partition.name, "outcomes": None, "accepted": 0}
+            if task.until is not None:
+                return receipt
             return {**receipt, "again": [], **self._replies(task.partition, set(), carried=True)}
         tables, stats = self._evaluate(evaluator, task.partition, task.until, watch, ids)
         receipt = {
@@ -283,6 +295,8 @@ class Worker:
             "asked": self._asking().take_spent(),
         }
         if task.until is not None:
+            if not isinstance(self.job.pipeline.node(task.until), Fit):
+                return receipt
             fit = self._fit(task.until)
             table = tables[fit.table]
             batch = conform_live(fit, table)

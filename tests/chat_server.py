@@ -87,10 +87,8 @@ class ChatServer:
         if body["model"] not in self.models:
             text = f"The model `{body['model']}` does not exist."
             return web.json_response({"error": {"message": text}}, status=404)
-        if self.limit and self._busy >= self.limit:
-            self.seen["refused"] += 1
-            headers = {"Retry-After": self.retry_after} if self.retry_after else {}
-            return web.json_response({"error": {"message": "busy"}}, status=429, headers=headers)
+        if (refused := self._refused()) is not None:
+            return refused
         self._busy += 1
         self.seen["most_busy"] = max(self.seen["most_busy"], self._busy)
         try:
@@ -104,6 +102,14 @@ class ChatServer:
             return web.json_response(completion(body, self.speak(body)) | (changed or {}))
         finally:
             self._busy -= 1
+
+    def _refused(self) -> web.Response | None:
+        """What a request gets while as many are in flight as the server takes."""
+        if not self.limit or self._busy < self.limit:
+            return None
+        self.seen["refused"] += 1
+        headers = {"Retry-After": self.retry_after} if self.retry_after else {}
+        return web.json_response({"error": {"message": "busy"}}, status=429, headers=headers)
 
     async def _pace(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import soundfile
 from aiohttp import web
 
-from tests.chat_server import ChatServer, Fault
+from tests.chat_server import ChatServer, Endless, Fault
 
 RATE_HZ = 24000
 Body = dict[str, Any]
@@ -50,6 +50,7 @@ class SpeechServer(ChatServer):
 
     voices: tuple[str, ...] = ("alloy", "ash", "vivian")
     batches: bool = False
+    endless_batches: bool = False
     lists: bool = True
     usage: bool = True
     fault: Fault = lambda body, number: None
@@ -75,6 +76,8 @@ class SpeechServer(ChatServer):
         self.bodies.append(body)
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             return web.json_response({"error": {"message": "Incorrect API key"}}, status=401)
+        if (refused := self._refused()) is not None:
+            return refused
         self._busy += 1
         self.seen["most_busy"] = max(self.seen["most_busy"], self._busy)
         try:
@@ -96,16 +99,34 @@ class SpeechServer(ChatServer):
             headers = {f"x-vllm-omni-{name}-tokens": str(n) for name, n in counted.items()}
         return audio(data, f"audio/{kind}", headers=headers)
 
-    async def _batch(self, request: web.Request) -> web.Response:
+    async def _batch(self, request: web.Request) -> web.StreamResponse:
         body: Body = await request.json()
         self.seen["batches"] += 1
-        results = []
+        if (refused := self._refused()) is not None:
+            return refused
+        self._busy += 1
+        self.seen["most_busy"] = max(self.seen["most_busy"], self._busy)
+        try:
+            await self._pace()
+            if self.endless_batches:
+                endless = Endless()
+                await endless.run(request)
+                return endless
+            return web.json_response({"id": "speech-batch-1", "results": self._results(body)})
+        finally:
+            self._busy -= 1
+
+    def _results(self, body: Body) -> list[Body]:
+        results: list[Body] = []
         for index, item in enumerate(body["items"]):
             changed = self.fault(item, self.seen["batches"])
-            if changed is not None:
+            if isinstance(changed, web.Response) and changed.status != 200:
                 results.append({"index": index, "status": "error", "error": "no luck"})
                 continue
             data = encoded(tone(item, 1000 + self.seen["batches"]))
+            if isinstance(changed, web.Response):
+                assert isinstance(changed.body, bytes)
+                data = changed.body
             results.append(
                 {
                     "index": index,
@@ -115,4 +136,4 @@ class SpeechServer(ChatServer):
                     "usage": {"input_tokens": 3, "output_tokens": 9, "total_tokens": 12},
                 }
             )
-        return web.json_response({"id": "speech-batch-1", "results": results})
+        return results

@@ -44,6 +44,8 @@ class TranscriptionServer(ChatServer):
         body["audio"], body["rate"] = soundfile.read(io.BytesIO(file.file.read()), dtype="int16")
         body["filename"] = file.filename
         self.bodies.append(body)
+        if (refused := self._refused()) is not None:
+            return refused
         self._busy += 1
         self.seen["most_busy"] = max(self.seen["most_busy"], self._busy)
         try:

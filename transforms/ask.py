@@ -156,6 +156,10 @@ class AskingStep(Asks):
     def first_counts(self) -> bool:
         return True
 
+    @property
+    def services(self) -> tuple[ChatBackend, ...]:
+        return (self.chat,)
+
     @abstractmethod
     async def turns(self, row: dict[str, Any], dialogue: Dialogue) -> list[Any]:
         """The program of one row: its SpokenTurns."""

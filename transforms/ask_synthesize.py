@@ -10,13 +10,15 @@ import pyarrow as pa
 from schemas.columns import error_field, failure, field
 from schemas.errors import RowError
 from transforms.ask import CALLS_SUFFIX
-from transforms.asks import AskFn, Asks
+from transforms.asks import AskFn, AsksSpeech, SendFn
 from transforms.backends.chat.desk import Desk
 from transforms.backends.chat.office import Office
+from transforms.backends.chat.protocol import ChatBackend
 from transforms.backends.tts import Paid
 from transforms.backends.tts_endpoint import ALL_ROWS, SpeechEndpoint
 from transforms.step import Resources
 from transforms.synthesize import Synthesize
+from transforms.tries import Tries
 
 SPEECH_CALL: Final = pa.struct(
     [
@@ -54,7 +56,7 @@ NOTHING: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskSynthesize(Asks, Synthesize):
+class AskSynthesize(AsksSpeech, Synthesize):
     """As Synthesize. It writes its own error column: what was paid for a failed row is kept too."""
 
     resources: Resources = Resources(batch_rows=ALL_ROWS)
@@ -64,10 +66,35 @@ class AskSynthesize(Asks, Synthesize):
         """Of a pipeline that keeps no tokens, none."""
         return pa.schema([*super().writes, *ASKED])
 
+    @property
+    def services(self) -> tuple[ChatBackend, ...]:
+        return tuple(dict.fromkeys(item.service for item in self._endpoints()))
+
+    def _endpoints(self) -> list[SpeechEndpoint]:
+        used = {voice.backend for voice in self.bank.voices}
+        return [
+            item for item in self.backends if isinstance(item, SpeechEndpoint) and item.name in used
+        ]
+
+    @contextmanager
+    def open_ahead(self, office: Office) -> Iterator[SendFn]:
+        """What sends the first attempt of each row; whether there is another is not known yet."""
+        asking = {item.name: item for item in self._endpoints()}
+
+        def send(batch: pa.RecordBatch, desk: Desk) -> None:
+            wanted = self._round([Tries(row) for row in batch.to_pylist()], 0)
+            office.send(
+                (asking[name].service, desk, asking[name].requests([say for _, _, say in says]))
+                for name, says in wanted.items()
+                if name in asking
+            )
+
+        yield send
+
     @contextmanager
     def open_asking(self, office: Office) -> Iterator[AskFn]:
         """The batch function, which takes the desk of the rows' partition too."""
-        asking = [item for item in self.backends if isinstance(item, SpeechEndpoint)]
+        asking = self._endpoints()
         others = [item for item in self.backends if not isinstance(item, SpeechEndpoint)]
         backend = {voice.id: voice.backend for voice in self.bank.voices}
         with self._opened(others) as (speakers, judge):

@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from schemas.columns import error_field, failure, field
 from transforms.ask import CALLS_SUFFIX
-from transforms.asks import AskFn, Asks
+from transforms.asks import AskFn, AsksSpeech, SendFn
 from transforms.backends.asr_endpoint import ALL_ROWS, TranscriptionEndpoint
 from transforms.backends.chat.desk import Desk
 from transforms.backends.chat.office import Office
+from transforms.backends.chat.protocol import ChatBackend
 from transforms.backends.listening import Transcript
 from transforms.step import Resources
 from transforms.transcribe import TRANSCRIPTS, Transcribe
@@ -31,7 +32,7 @@ HEARING_CALL: Final = pa.struct(
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskTranscribe(Asks, Transcribe):
+class AskTranscribe(AsksSpeech, Transcribe):
     """As Transcribe. It writes its own error column: what was asked for a failed row is kept."""
 
     writes: ClassVar[pa.Schema] = pa.schema(
@@ -46,6 +47,34 @@ class AskTranscribe(Asks, Transcribe):
         ]
     )
     resources: Resources = Resources(batch_rows=ALL_ROWS)
+
+    @property
+    def services(self) -> tuple[ChatBackend, ...]:
+        return tuple(dict.fromkeys(item.service for _, item in self._endpoints()))
+
+    @property
+    def requests_per_row(self) -> float:
+        return super().requests_per_row * self.fraction * len(self._endpoints())
+
+    def _endpoints(self) -> list[tuple[int, TranscriptionEndpoint]]:
+        """With their places among the recognizers."""
+        return [
+            (place, item)
+            for place, item in enumerate(self.recognizers)
+            if isinstance(item, TranscriptionEndpoint)
+        ]
+
+    @contextmanager
+    def open_ahead(self, office: Office) -> Iterator[SendFn]:
+        """What sends the clips that servers are to hear."""
+
+        def send(batch: pa.RecordBatch, desk: Desk) -> None:
+            office.send(
+                (item.service, desk, item.requests(self.clips(batch, item)))
+                for _, item in self._endpoints()
+            )
+
+        yield send
 
     @contextmanager
     def open_asking(self, office: Office) -> Iterator[AskFn]:

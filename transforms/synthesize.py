@@ -139,29 +139,35 @@ class Synthesize(Step):
 
         Attempts are made in rounds, so that those of many rows are one batch of a model.
         """
-        voices = {voice.id: voice for voice in self.bank.voices}
         tries = [Tries(row) for row in rows]
         for item in tries:
             if item.row["audio"] is not None:
                 item.take_source(self.sample_rate_hz)
         for number in range(self.attempts):
-            batches: dict[str, list[tuple[Tries, Variation, Say]]] = {}
-            for item in tries:
-                if item.waiting:
-                    row = item.row
-                    lang, text = row["lang"], row["spoken_text"]
-                    how = variation(number, text, lang, self.seed, row["id"], row["turn"])
-                    voice = voices[row["voice"]]
-                    own = voice.id in self.own_voices
-                    how = replace(how, rate=1.0) if own else how
-                    rate = min(FACTORS[1], max(FACTORS[0], voice.spec.rate * how.rate))
-                    say = Say(how.text, replace(voice.spec, rate=rate, seed=how.seed), own)
-                    batches.setdefault(voice.backend, []).append((item, how, say))
-            for backend, batch in batches.items():
+            for backend, batch in self._round(tries, number).items():
                 results = speak_all(speakers[backend], [say for _, _, say in batch])
                 for (item, how, _), said in zip(batch, results, strict=True):
                     item.attempted(how, said, judge)
         return [(item.settled(self.sample_rate_hz), item.paid) for item in tries]
+
+    def _round(
+        self, tries: Iterable[Tries], number: int
+    ) -> dict[str, list[tuple[Tries, Variation, Say]]]:
+        """What the attempt ``number`` of those that still wait is to say, by backend."""
+        voices = {voice.id: voice for voice in self.bank.voices}
+        batches: dict[str, list[tuple[Tries, Variation, Say]]] = {}
+        for item in tries:
+            if item.waiting:
+                row = item.row
+                lang, text = row["lang"], row["spoken_text"]
+                how = variation(number, text, lang, self.seed, row["id"], row["turn"])
+                voice = voices[row["voice"]]
+                own = voice.id in self.own_voices
+                how = replace(how, rate=1.0) if own else how
+                rate = min(FACTORS[1], max(FACTORS[0], voice.spec.rate * how.rate))
+                say = Say(how.text, replace(voice.spec, rate=rate, seed=how.seed), own)
+                batches.setdefault(voice.backend, []).append((item, how, say))
+        return batches
 
 
 def _whole(rows: list[dict[str, Any] | RowError], schema: pa.Schema) -> pa.RecordBatch:

@@ -116,6 +116,13 @@ class Transcribe(Step):
                 found[place][number] = transcript
         return found
 
+    def clips(self, batch: pa.RecordBatch, recognizer: Recognizer) -> Iterator[Clip]:
+        """What a recognizer is to hear, one by one, so that few are in memory."""
+        told = batch.select(["id", "turn", "lang", "voice"]).to_pylist()
+        for place, row in enumerate(told):
+            if self._status(row, recognizer) == TAKEN:
+                yield _clip(batch.slice(place, 1).to_pylist()[0])
+
     def columns(self, row: Mapping[str, Any], found: list[Transcript]) -> dict[str, Any]:
         """The columns of one row."""
         return {

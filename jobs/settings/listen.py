@@ -63,8 +63,8 @@ class FasterWhisperSettings(LocalRecognizer):
 class TranscriptionSettings(_Model):
     """A server of ``/v1/audio/transcriptions``. ``endpoint`` and ``price`` are in no manifest.
 
-    ``langs`` empty: all that have text rules. ``endpoint.max_in_flight`` is of one worker of the
-    engine here; all of them ask.
+    ``langs`` empty: all that have text rules. ``endpoint.max_in_flight`` is of one worker here: of
+    each of ``endpoint.processes`` that ask ahead.
     """
 
     kind: Literal["transcriptions"]

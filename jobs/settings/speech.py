@@ -87,7 +87,8 @@ class CosyvoiceSettings(LocalModel):
 class SpeechEndpointSettings(_Model):
     """A server of ``/v1/audio/speech``. ``endpoint`` and ``price`` are in no manifest.
 
-    ``endpoint.max_in_flight`` is of one worker of the engine here; all of them speak.
+    ``endpoint.max_in_flight`` is of one worker here: of each of ``endpoint.processes`` that ask
+    ahead, and of all that ask once more where an attempt was bad.
     """
 
     kind: Literal["speech_endpoint"]

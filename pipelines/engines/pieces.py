@@ -73,13 +73,13 @@ class Piece:
                 state=task.state,
                 partitions=tuple(one.partition for one in tasks if isinstance(one, RunPartition)),
                 until=self.until,
-                fresh_only=task.until is None,
+                fresh_only=task.fresh,
             )
         return RunSteps(
             state=task.state,
             partition=task.partition,
             until=self.until,
-            fresh_only=task.until is None,
+            fresh_only=task.fresh,
         )
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -223,8 +223,9 @@ def ended(output: Path, manifest: Manifest | None = None) -> dict[str, Ended]:
         path = f"index/{shard['index']}"
         for item in read_table(store.get(path), INDEX, path).to_pylist():
             found.append((item["source_id"], Ended("accepted", key=item["key"])))
-    for state in ("rejected", "failed"):
-        for row in read_outcomes(store, manifest[state]):  # type: ignore[literal-required]
+    others: tuple[Literal["rejected", "failed"], ...] = ("rejected", "failed")
+    for state in others:
+        for row in read_outcomes(store, manifest[state]):
             error = row["error"]
             message = (
                 error["message"] if error else "; ".join(item["detail"] for item in row["reasons"])

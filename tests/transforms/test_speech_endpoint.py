@@ -1,5 +1,7 @@
 """Speech from an endpoint: what is sent, what comes back, what is never accepted, what is kept."""
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -161,6 +163,20 @@ def test_garbage_is_asked_for_again_and_never_kept(answer: Any) -> None:
     assert len(desk.replies) == 1
 
 
+def test_a_reply_longer_than_any_speech_of_the_text_is_not_read_to_its_end() -> None:
+    long = encoded(np.tile(tone({"input": TEXT}, 1), 300))  # ten minutes, 30 MB
+
+    def fault(body: Any, number: int) -> Any:
+        return audio(long) if body["input"] == TEXT else None
+
+    with serving(SpeechServer(fault=fault)) as server, speaking(backend(server)) as speaker:
+        bad, good = speaker.speak_batch([Say(TEXT, VOICE), Say("It is calm.", VOICE)])
+    assert good.speech is not None
+    read = re.search(r"a body without end, over (\d+) bytes", str(bad.error))
+    assert read is not None, bad.error
+    assert int(read[1]) < 3_000_000
+
+
 def test_a_text_that_is_always_answered_with_silence_fails_alone() -> None:
     def fault(body: Any, number: int) -> Any:
         return audio(encoded(np.zeros(RATE_HZ))) if body["input"] == TEXT else None
@@ -222,6 +238,45 @@ def test_batches_are_posted_where_the_server_takes_them_and_what_fails_is_asked_
         assert (server.seen["batches"], server.seen["requests"]) == (2, 1)
     assert all(one.speech is not None for one in found)
     assert [one.paid[0].completion_tokens == 9 for one in found] == [n != 3 for n in range(8)]
+
+
+def test_one_bad_clip_of_a_batch_does_not_throw_away_the_others() -> None:
+    tried: list[str] = []
+
+    def fault(body: Any, number: int) -> Any:
+        tried.append(body["input"])
+        bad = body["input"].startswith("Number 3") and tried.count(body["input"]) == 1
+        return audio(encoded(np.zeros(RATE_HZ))) if bad else None
+
+    texts = [f"Number {n} of the sentences, as it is." for n in range(8)]
+    with serving(SpeechServer(batches=True, fault=fault)) as server:
+        with speaking(backend(server, batch_items=4)) as speaker:
+            found = speaker.speak_batch([Say(text, VOICE) for text in texts])
+        assert (server.seen["batches"], server.seen["requests"]) == (2, 1)
+    assert all(one.speech is not None for one in found)
+
+
+def test_a_busy_server_gets_its_batches_later_and_not_one_by_one() -> None:
+    texts = [f"Number {n} of the sentences, as it is." for n in range(40)]
+    there = SpeechServer(batches=True, limit=2, retry_after="0.1", latency_s=0.05)
+    with serving(there) as server:
+        patient = backend(server, batch_items=4, max_in_flight=64, patience_s=60.0)
+        with speaking(patient) as speaker:
+            found = speaker.speak_batch([Say(text, VOICE) for text in texts])
+        assert server.seen["requests"] == 0
+        assert server.seen["refused"] > 0
+        assert server.seen["most_busy"] <= 2
+    assert all(one.speech is not None for one in found)
+
+
+def test_a_batch_without_end_is_cut_off_and_its_texts_are_asked_alone() -> None:
+    with serving(SpeechServer(batches=True, endless_batches=True)) as server:
+        began = time.monotonic()
+        with speaking(backend(server, batch_items=4, timeout_s=8.0)) as speaker:
+            found = speaker.speak_batch([Say(TEXT, replace(VOICE, seed=n)) for n in range(4)])
+        assert time.monotonic() - began < 7.0  # and not when its time is over
+        assert (server.seen["batches"], server.seen["requests"]) == (1, 4)
+    assert all(one.speech is not None for one in found)
 
 
 def test_a_server_without_batches_is_asked_one_by_one() -> None:

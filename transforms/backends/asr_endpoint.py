@@ -5,7 +5,7 @@ key before it is used, and the first one counts, as a language model's does (doc
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -61,6 +61,10 @@ class HearAsk(Ask):
     messages: tuple[tuple[str, str], ...] = ()
     answer_key: str = ""
     seed: int = 0
+
+    @property
+    def held_bytes(self) -> int:
+        return 2 * len(self.flac)  # once more in the body
 
     def key(self, identity: Mapping[str, object]) -> str:
         """The digest under which the reply is kept."""
@@ -219,6 +223,10 @@ class TranscriptionEndpoint:
         """A recognizer whose replies are kept at a desk."""
         return EndpointEars(office, office.asker(self.service, desk))
 
+    def requests(self, clips: Iterable[Clip]) -> Iterator[HearAsk]:
+        """What ears ask for these clips; nothing for one that is too short."""
+        return (ask for ask in map(_request, clips) if ask is not None)
+
 
 class EndpointEars:
     """Transcribes by asking; all clips of a batch side by side."""
@@ -230,9 +238,9 @@ class EndpointEars:
         return self._office.gather(self._one(clip) for clip in clips)
 
     async def _one(self, clip: Clip) -> Transcript:
-        if len(clip.samples) < MIN_SAMPLES:
+        ask = _request(clip)
+        if ask is None:
             return Transcript()
-        ask = HearAsk(flac=clip.flac, flac_sha256=clip.flac_sha256, lang=clip.lang)
         try:
             key, reply = await self._ask(ask)
         except RowError as error:
@@ -244,3 +252,9 @@ class EndpointEars:
             audio_ms=round(1000 * len(clip.samples) / SAMPLE_RATE_HZ),
         )
         return Transcript(reply["text"].strip(), requests=(request,))
+
+
+def _request(clip: Clip) -> HearAsk | None:
+    if len(clip.samples) < MIN_SAMPLES:
+        return None
+    return HearAsk(flac=clip.flac, flac_sha256=clip.flac_sha256, lang=clip.lang)

@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING
 from schemas.errors import BackendError, RowError
 from transforms.audio import decode_flac
 from transforms.backends.chat.desk import Desk, MemoryDesk
-from transforms.backends.chat.endpoint import Answer, Endpoint, EndpointChat
+from transforms.backends.chat.endpoint import Answer, Endpoint, EndpointChat, Tries
 from transforms.backends.chat.office import AskFor, Office
 from transforms.backends.chat.protocol import Ask, ChatBackend, Reply
-from transforms.backends.chat.wire import Outcome
+from transforms.backends.chat.wire import Outcome, understand
 from transforms.backends.tts import MANNERS, Paid, Said, Say, Speaker, Speech, VoiceSpec, spoken
-from transforms.backends.tts_long import speak_long
-from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits
+from transforms.backends.tts_long import pieces_of, speak_long
+from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, longest_s
 from transforms.backends.tts_wire import (
     SpeechAsk,
     SpeechForm,
-    decoded,
+    batch_replies,
     speech_fields,
-    speech_reply,
     understand_speech,
 )
 
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     import aiohttp
 
 MAX_AUDIO_BYTES = 64_000_000
+MAX_BYTES_PER_S = 192_000  # 32-bit samples at 48 kHz
+HEADER_BYTES = 100_000  # and what else a file may hold
 SPEEDS = (0.25, 4.0)  # as OpenAI documents them
 GATHER_S = 0.02  # what a request waits for others of its batch
 ALL_ROWS = 1_000_000  # of a partition: the client's limit is how many are in flight
@@ -87,6 +88,11 @@ class SpeechClient(EndpointChat):
         ask = SpeechAsk(text="Yes, that is so.", voice=voice)
         return ask, self._body(ask)
 
+    def _most_bytes(self, ask: Ask) -> int:
+        assert isinstance(ask, SpeechAsk)
+        seconds = longest_s(ask.text, ask.voice, self._service.limits)
+        return min(self.max_body_bytes, HEADER_BYTES + round(MAX_BYTES_PER_S * seconds))
+
     _last_voice = ""
 
     async def _understood(self, ask: Ask, answer: Answer) -> Outcome:
@@ -134,35 +140,45 @@ class SpeechClient(EndpointChat):
                     future.set_result(found.get(place))
 
     async def _batch_replies(self, asks: list[SpeechAsk]) -> dict[int, Reply]:
-        """What a batch gave, by place; whatever goes wrong is left to requests of one."""
-        import aiohttp
+        """What a batch gave, by place; whatever goes wrong is left to requests of one.
 
-        form = self._service.form
-        items = [speech_fields(form, ask) for ask in asks]
-        lane = await self._lanes.take()
-        try:
-            async with self._session.post(
-                lane.url + self.path + "/batch",
-                json={"model": form.model, "items": items},
-                allow_redirects=False,
-            ) as response:
-                if response.status != 200:
-                    return {}
-                results = (await response.json(content_type=None))["results"]
-            found = {}
-            for item in results:
-                place = int(item["index"])
-                if item.get("status") == "success" and 0 <= place < len(asks):
-                    audio = base64.b64decode(item["audio_data"])
-                    kind = str(item.get("media_type", "audio"))
-                    speech = decoded(form, self._service.limits, asks[place], audio, kind)
-                    if form.sample_rate_hz in (0, speech.sample_rate_hz):
-                        found[place] = speech_reply(form.model, speech, item.get("usage") or {})
-            return found
-        except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, RowError):
-            return {}
-        finally:
-            self._lanes.give_back(lane)
+        But a server that is busy is believed: the limit comes down, and the batch waits.
+        """
+        form, limits = self._service.form, self._service.limits
+        told = {"model": form.model, "items": [speech_fields(form, ask) for ask in asks]}
+        body = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+        most = HEADER_BYTES + 4 * sum(map(self._most_bytes, asks)) // 3  # base64
+        tries = Tries()
+        while True:
+            lane = await self._lanes.take()
+            epoch = lane.limiter.epoch
+            try:
+                got = await self._fetched(lane, self.path + "/batch", body, most)
+                outcome = self._redacted(_of_batch(got))
+                if outcome.kind == "reply":
+                    lane.limiter.succeeded()
+                    self._lanes.answered(lane)
+                elif outcome.kind == "overload":
+                    self._overloaded(lane, epoch, outcome)
+            finally:
+                self._lanes.give_back(lane)
+            if isinstance(got, Answer) and outcome.kind == "reply":
+                found = await asyncio.to_thread(batch_replies, form, limits, asks, got.data)
+                if found:
+                    self._health.succeeded()
+                return found
+            if outcome.kind != "overload" or self._health.troubled(outcome.message) is not None:
+                return {}
+            await asyncio.sleep(self._pause_s(tries, outcome))
+
+
+def _of_batch(got: Answer | Outcome) -> Outcome:
+    """What the response of a batch means, before it is looked into."""
+    if isinstance(got, Outcome):
+        return got
+    if got.status == 200:
+        return Outcome("reply")
+    return understand(got.status, got.kind, got.headers.get("Retry-After"), got.data, frozenset())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +233,10 @@ class SpeechEndpoint:
         """A speaker whose replies are kept at a desk."""
         return EndpointSpeaker(self, office, office.asker(self.service, desk))
 
+    def requests(self, items: Sequence[Say]) -> list[SpeechAsk]:
+        """What a speaker asks for these texts: one request a piece."""
+        return [_request(say) for say in pieces_of(items, self.max_chars).says]
+
 
 class EndpointSpeaker:
     """Says texts by asking; all of a batch side by side."""
@@ -237,10 +257,8 @@ class EndpointSpeaker:
         return self._office.gather(self._one(item) for item in items)
 
     async def _one(self, item: Say) -> Said:
-        # A seed that is not sent still counts in the key: another attempt asks anew.
-        request = SpeechAsk(text=item.text, voice=item.voice)
         try:
-            key, reply = await self._ask(request)
+            key, reply = await self._ask(_request(item))
         except RowError as error:
             return Said(None, error)
         samples, rate = decode_flac(base64.b64decode(reply["text"]))
@@ -252,3 +270,8 @@ class EndpointSpeaker:
             audio_ms=round(1000 * len(samples) / rate),
         )
         return Said(Speech(samples, rate), None, (paid,))
+
+
+def _request(say: Say) -> SpeechAsk:
+    # A seed that is not sent still counts in the key: another attempt asks anew.
+    return SpeechAsk(text=say.text, voice=say.voice)

@@ -8,7 +8,7 @@ stay those of the samples below them (ADR 0080).
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -130,6 +130,35 @@ def _faded(samples: Samples, rate: int, *, start: bool, end: bool) -> Samples:
     return np.rint(cut).astype(np.int16)
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """Texts as they are asked for: ``owners`` has the item of each piece; some are refused."""
+
+    says: list[Say]
+    owners: list[int]
+    refused: dict[int, Said]
+
+
+def pieces_of(
+    items: Sequence[Say], most_chars: int, *, most_wide_chars: int | None = None
+) -> Pieces:
+    """The items cut; ``most_wide_chars`` for languages in which a character is a syllable."""
+    found = Pieces([], [], {})
+    for place, item in enumerate(items):
+        try:
+            lang = item.voice.lang
+            wide = most_wide_chars is not None and lang.split("-")[0] in WIDE_LANGS
+            parts = chunks(item.text, lang, (most_wide_chars or 0) if wide else most_chars)
+        except SynthesisError as error:
+            found.refused[place] = Said(None, error)
+            continue
+        for number, part in enumerate(parts):
+            seed = piece_seed(item.voice.seed, number)
+            found.says.append(replace(item, text=part, voice=replace(item.voice, seed=seed)))
+            found.owners.append(place)
+    return found
+
+
 def speak_long(
     items: Sequence[Say],
     most_chars: int,
@@ -137,29 +166,12 @@ def speak_long(
     *,
     most_wide_chars: int | None = None,
 ) -> list[Said]:
-    """``run`` over the pieces of all items at once; the results of the items, in order.
-
-    ``most_wide_chars`` is the limit of languages in which a character is a syllable.
-    """
-    pieces: list[Say] = []
-    owners: list[int] = []
-    refused: dict[int, Said] = {}
-    for place, item in enumerate(items):
-        try:
-            lang = item.voice.lang
-            wide = most_wide_chars is not None and lang.split("-")[0] in WIDE_LANGS
-            parts = chunks(item.text, lang, (most_wide_chars or 0) if wide else most_chars)
-        except SynthesisError as error:
-            refused[place] = Said(None, error)
-            continue
-        for number, part in enumerate(parts):
-            seed = piece_seed(item.voice.seed, number)
-            pieces.append(replace(item, text=part, voice=replace(item.voice, seed=seed)))
-            owners.append(place)
+    """``run`` over the pieces of all items at once; the results of the items, in order."""
+    cut = pieces_of(items, most_chars, most_wide_chars=most_wide_chars)
     found: dict[int, list[Said]] = {}
-    for owner, said in zip(owners, run(pieces), strict=True):
+    for owner, said in zip(cut.owners, run(cut.says), strict=True):
         found.setdefault(owner, []).append(said)
-    return [refused.get(place) or _whole(found[place]) for place in range(len(items))]
+    return [cut.refused.get(place) or _whole(found[place]) for place in range(len(items))]
 
 
 def piece_seed(seed: int, number: int) -> int:

@@ -79,7 +79,7 @@ def check_length(
 ) -> None:
     """Raise SynthesisError for a duration that this text cannot have at this rate."""
     size = letters(text)
-    most = min(limits.max_s, limits.spare_s + limits.max_s_per_letter * size / voice.rate)
+    most = longest_s(text, voice, limits)
     least = limits.min_s_per_letter * size / voice.rate
     if not least <= seconds <= most:
         kind = "babble, a repeat or a leaked prompt" if seconds > most else "cut short"
@@ -88,6 +88,12 @@ def check_length(
             f"{seconds:.1f} s for {size:.0f} letters ({kind})",
             f"{least:.1f} to {most:.1f} s; see the backend's `limits`",
         )
+
+
+def longest_s(text: str, voice: VoiceSpec, limits: SoundLimits) -> float:
+    """What this text can take at this rate, in seconds."""
+    spoken_s = limits.max_s_per_letter * letters(text) / voice.rate
+    return min(limits.max_s, limits.spare_s + spoken_s)
 
 
 def letters(text: str) -> float:

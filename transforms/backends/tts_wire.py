@@ -8,7 +8,7 @@ batches (``/v1/audio/speech/batch``) and its list of voices (``/v1/audio/voices`
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +21,11 @@ from transforms.audio import encode_flac
 from transforms.backends.chat.protocol import KEY_DIGITS, Ask, Reply
 from transforms.backends.chat.wire import Outcome, understand
 from transforms.backends.tts import Speech, VoiceSpec
-from transforms.backends.tts_sound import SoundLimits, as_speech
+from transforms.backends.tts_sound import SoundLimits, as_speech, letters
 
 SPOKEN: Final = "speech"  # the finish_reason of a kept reply that holds audio
+HELD_BYTES_PER_S: Final = 48_000
+HELD_SPARE_S, HELD_S_PER_LETTER = 0.5, 0.1
 FORMATS: Final = ("wav", "flac", "pcm", "mp3", "opus")
 
 
@@ -55,6 +57,12 @@ class SpeechAsk(Ask):
     messages: tuple[tuple[str, str], ...] = ()
     answer_key: str = ""
     seed: int = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """The body and what is made of it: PCM at 24 kHz of somebody who speaks slowly."""
+        seconds = HELD_SPARE_S + HELD_S_PER_LETTER * letters(self.text) / self.voice.rate
+        return round(2 * seconds * HELD_BYTES_PER_S)
 
     def key(self, identity: Mapping[str, object]) -> str:
         """The digest under which the reply is kept: of all that determines it, of no path."""
@@ -175,6 +183,30 @@ def speech_reply(model: str, speech: Speech, usage: Mapping[str, object]) -> Rep
         completion_tokens=_count(usage, "x-vllm-omni-output-tokens", "output_tokens"),
         attempts=1,
     )
+
+
+def batch_replies(
+    form: SpeechForm, limits: SoundLimits, asks: Sequence[SpeechAsk], data: bytes
+) -> dict[int, Reply]:
+    """The sound speech in the response of a batch, by place; what is none is left out."""
+    found: dict[int, Reply] = {}
+    try:
+        results = list(json.loads(data)["results"])
+    except (ValueError, LookupError, TypeError):
+        return found
+    for item in results:
+        try:
+            place = int(item["index"])
+            if item.get("status") != "success" or not 0 <= place < len(asks):
+                continue
+            audio = base64.b64decode(item["audio_data"])
+            kind, usage = str(item.get("media_type", "audio")), item.get("usage") or {}
+            speech = decoded(form, limits, asks[place], audio, kind)
+            if form.sample_rate_hz in (0, speech.sample_rate_hz):
+                found[place] = speech_reply(form.model, speech, usage)
+        except (ValueError, LookupError, TypeError, AttributeError, SynthesisError):
+            continue
+    return found
 
 
 def _count(usage: Mapping[str, object], *names: str) -> int:

@@ -3,7 +3,7 @@
 from threading import Lock
 from typing import Protocol
 
-from transforms.backends.chat.protocol import Reply
+from transforms.backends.chat.protocol import ChatError, Reply
 
 
 class Desk(Protocol):
@@ -14,6 +14,12 @@ class Desk(Protocol):
 
     def keep(self, key: str, reply: Reply) -> Reply:
         """Commit a reply, and give the one that stands: an earlier one, if there is one."""
+
+    def failure(self, key: str) -> ChatError | None:
+        """How the request failed earlier in this very run, if it did: it is not sent again."""
+
+    def fail(self, key: str, error: ChatError) -> None:
+        """Take note of a failure, for as long as this run lasts."""
 
 
 class MemoryDesk:
@@ -29,3 +35,9 @@ class MemoryDesk:
     def keep(self, key: str, reply: Reply) -> Reply:
         with self._lock:
             return self.replies.setdefault(key, reply)
+
+    def failure(self, key: str) -> ChatError | None:
+        return None  # whoever asks one of these again means it
+
+    def fail(self, key: str, error: ChatError) -> None:
+        """Forget it."""

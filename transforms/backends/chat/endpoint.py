@@ -100,7 +100,7 @@ class Answer:
 
 
 @dataclass
-class _Tries:
+class Tries:
     """What befell one request so far."""
 
     sent: int = 0
@@ -130,7 +130,7 @@ class EndpointChat:
 
     async def complete(self, ask: Ask) -> Reply:
         body = self._body(ask)
-        tries = _Tries()
+        tries = Tries()
         while True:
             lane = await self._lanes.take()
             epoch, before = lane.limiter.epoch, self._health.successes
@@ -160,7 +160,7 @@ class EndpointChat:
             await asyncio.sleep(self._pause_s(tries, outcome))
 
     async def _raise_if_to_blame(
-        self, tries: "_Tries", lane: Lane, outcome: Outcome, hopeless: bool
+        self, tries: Tries, lane: Lane, outcome: Outcome, hopeless: bool
     ) -> None:
         """A request that keeps failing while others succeed, or while a probe does, fails alone."""
         most = self._settings.max_attempts
@@ -194,6 +194,10 @@ class EndpointChat:
     def _body(self, ask: Ask) -> bytes:
         return request_body(self._settings.sampling, ask)
 
+    def _most_bytes(self, ask: Ask) -> int:
+        """What a reply can have at most; the rest of a longer one is not read."""
+        return self.max_body_bytes
+
     def _short(self) -> tuple[Ask, bytes]:
         """The smallest request there is, to see whether anything is answered."""
         short = replace(self._settings.sampling, max_tokens=1, json_mode="none")
@@ -210,31 +214,37 @@ class EndpointChat:
         )
 
     async def _send(self, lane: Lane, body: bytes, ask: Ask) -> Outcome:
+        got = await self._fetched(lane, self.path, body, self._most_bytes(ask))
+        outcome = await self._understood(ask, got) if isinstance(got, Answer) else got
+        return self._redacted(outcome)
+
+    async def _fetched(self, lane: Lane, path: str, body: bytes, most: int) -> Answer | Outcome:
+        """What came of a posted body: a response of at most ``most`` bytes, or why not."""
         import aiohttp
 
         try:
             async with self._session.post(
-                lane.url + self.path, data=body, allow_redirects=False
+                lane.url + path, data=body, allow_redirects=False
             ) as response:
                 data = bytearray()
                 async for chunk in response.content.iter_any():
                     data += chunk
-                    if len(data) > self.max_body_bytes:
+                    if len(data) > most:
                         return Outcome("passing", f"a body without end, over {len(data)} bytes")
-                answer = Answer(
-                    response.status, response.content_type, response.headers, bytes(data)
-                )
-            outcome = await self._understood(ask, answer)
+                return Answer(response.status, response.content_type, response.headers, bytes(data))
         except TimeoutError:
             return Outcome("passing", f"{lane.url}: no answer within {self._settings.timeout_s} s")
         except aiohttp.InvalidURL as error:
             return Outcome("fault", f"not an address: {error}")
         except (aiohttp.ClientError, OSError) as error:
             return Outcome("passing", f"{lane.url}: {type(error).__name__}: {error}")
-        if self._settings.key is not None and outcome.message:
-            shown = self._settings.key.redact(outcome.message)
-            return Outcome(outcome.kind, shown, outcome.reply, outcome.retry_after_s)
-        return outcome
+
+    def _redacted(self, outcome: Outcome) -> Outcome:
+        """Without the API key, which a server may quote."""
+        if self._settings.key is None or not outcome.message:
+            return outcome
+        shown = self._settings.key.redact(outcome.message)
+        return Outcome(outcome.kind, shown, outcome.reply, outcome.retry_after_s)
 
     def _overloaded(self, lane: Lane, epoch: int, outcome: Outcome) -> None:
         """Flow control: the limit comes down; a server that takes nothing at all gets a rest."""
@@ -242,7 +252,7 @@ class EndpointChat:
         if lane.limiter.in_flight <= 1 and outcome.retry_after_s:
             self._lanes.pause(lane, outcome.retry_after_s)
 
-    def _pause_s(self, tries: "_Tries", outcome: Outcome) -> float:
+    def _pause_s(self, tries: Tries, outcome: Outcome) -> float:
         """What a request waits before it queues again, spread by chance."""
         if outcome.kind == "overload":
             tries.overloads += 1

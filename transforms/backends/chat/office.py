@@ -7,11 +7,13 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
+from schemas.errors import RowError
 from transforms.backends.chat.desk import Desk
-from transforms.backends.chat.protocol import Ask, Chat, ChatBackend, Reply
+from transforms.backends.chat.protocol import Ask, Chat, ChatBackend, ChatError, Reply
+from transforms.backends.chat.tray import Tray
 
 T = TypeVar("T")
 AskFor = Callable[[Ask], Awaitable[tuple[str, Reply]]]
@@ -28,6 +30,7 @@ class Office:
         self._desk_pool = ThreadPoolExecutor(DESK_THREADS, thread_name_prefix="replies")
         self._chats: dict[ChatBackend, asyncio.Task[Chat]] = {}
         self._stack = AsyncExitStack()
+        self._tray = Tray()
 
     def gather(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         """Run coroutines side by side; their results in order. The first error ends them all."""
@@ -50,14 +53,34 @@ class Office:
         async def ask(request: Ask) -> tuple[str, Reply]:
             loop = asyncio.get_running_loop()
             key = request.key(identity)
-            there = await loop.run_in_executor(self._desk_pool, desk.look, key)
+            there = await loop.run_in_executor(self._desk_pool, _standing, desk, key)
+            if isinstance(there, ChatError):
+                raise there
             if there is not None:
                 return key, there
             chat = await self._chat(backend)
-            made = await chat.complete(request)
-            return key, await loop.run_in_executor(self._desk_pool, desk.keep, key, made)
+            async with self._tray.holding(request.held_bytes):
+                try:
+                    made = await chat.complete(request)
+                except ChatError as error:
+                    await loop.run_in_executor(self._desk_pool, desk.fail, key, error)
+                    raise
+                return key, await loop.run_in_executor(self._desk_pool, desk.keep, key, made)
 
         return ask
+
+    def send(self, work: Iterable[tuple[ChatBackend, Desk, Iterable[Ask]]]) -> None:
+        """Ask all of it side by side, and keep what comes nowhere but at the desks."""
+
+        async def one(ask: AskFor, request: Ask) -> None:
+            with suppress(RowError):  # the desk has it, for whoever asks next
+                await ask(request)
+
+        self.gather(
+            one(self.asker(backend, desk), request)
+            for backend, desk, requests in work
+            for request in requests
+        )
 
     def close(self) -> None:
         """Close the models and end the loop; what is in flight is given up."""
@@ -93,3 +116,8 @@ class Office:
                 )
                 self._thread.start()
             return self._loop
+
+
+def _standing(desk: Desk, key: str) -> Reply | ChatError | None:
+    """What came of a request before: in one go, since each look waits for a thread."""
+    return desk.look(key) or desk.failure(key)

@@ -7,7 +7,7 @@ of nothing else: no address, no API key, no concurrency.
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
-from typing import Literal, Protocol, TypedDict
+from typing import Final, Literal, Protocol, TypedDict
 
 from schemas.canonical import digest
 from schemas.errors import RowError
@@ -43,6 +43,11 @@ class Ask:
     messages: Messages
     answer_key: str
     seed: int
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory it and its reply take until that is kept; 0: not worth counting."""
+        return 0
 
     def key(self, identity: Mapping[str, object]) -> str:
         """The digest under which the reply of a backend with this identity is kept."""
@@ -81,6 +86,11 @@ class RequestRefused(ChatError):
 
 class ContextExceeded(RequestRefused):
     """The text does not fit into the model's context."""
+
+
+FAILURES: Final[Mapping[str, type[ChatError]]] = {
+    kind.__name__: kind for kind in (ChatError, RequestRefused, ContextExceeded)
+}
 
 
 class Chat(Protocol):
