@@ -18,8 +18,10 @@ import pyarrow as pa
 
 from pipelines.evaluate import Evaluator, StepStats, Watch
 from pipelines.graph import UTTERANCES, Pipeline
+from pipelines.health import Care, Health
 from pipelines.plan import FLAC_BYTES_PER_S, Partition, load_partition
 from pipelines.replies import StoreDesk, read_listing, used_calls
+from schemas.errors import SystemicError
 from schemas.snapshot import FileEntry
 from schemas.store import Store
 from transforms.ask import AskingStep
@@ -153,27 +155,36 @@ def ask_ahead(
     until: str | None,
     watch: Watch,
     standing: Callable[[Partition], frozenset[str]] = lambda partition: frozenset(),
+    care: Care = Care(),  # noqa: B008 - frozen
 ) -> dict[str, StepStats]:
     """Evaluate the partitions side by side; the counts of all. The first error ends them all.
 
-    ``standing`` are rows that end as they did in the parent: they are not looked at.
+    ``standing`` are rows that end as they did in the parent: they are not looked at. Once so many
+    rows fail that ``care`` will stop the build, no further partition is begun: calls cost money.
 
     A task that killed its worker is done one partition after the other, so that the row is found.
     """
 
+    health, lock, stopped = Health(care), threading.Lock(), threading.Event()
+
     def evaluate(partition: Partition, watch: Watch) -> dict[str, StepStats]:
         stand = standing(partition)
-        if len(stand) == len(partition.ids):
+        if stopped.is_set() or len(stand) == len(partition.ids):
             return {}
         rows = load_partition(output, partition)
         if stand:
             keep = [key not in stand for key in rows.column("id").to_pylist()]
             rows = rows.filter(pa.array(keep, pa.bool_()))
-        return evaluator.evaluate(rows, partition.name, until, watch)[1]
+        stats = evaluator.evaluate(rows, partition.name, until, watch)[1]
+        try:
+            with lock:
+                health.take({name: vars(item) for name, item in stats.items()})
+        except SystemicError:
+            stopped.set()  # the driver finds the same, from all that was counted here
+        return stats
 
     if watch.solo or watch.poison:
         return _summed(evaluate(item, replace(watch, ahead=True)) for item in partitions)
-    lock = threading.Lock()
 
     def done(step: str, rows: int) -> None:
         with lock:  # the pipe to the driver takes one message at a time

@@ -176,7 +176,7 @@ def build(
         environment=environment(),
         replies=planned.parent.get("replies") if planned.parent else None,
         carry=carry,
-        row_attempts=care.row_attempts,
+        care=care,
     )
     status = telemetry.status if telemetry is not None else dict[str, object]
     with holding(output, job.build_id, job.scratch, plan, planned.pins, status=status):

@@ -16,6 +16,7 @@ from pipelines.carry import Carry, ParentShard, Standing
 from pipelines.commit import assemble
 from pipelines.evaluate import Evaluator, StepStats, Tables, Watch, conform_live
 from pipelines.graph import CONVERSATIONS, Pipeline
+from pipelines.health import Care
 from pipelines.memo import Memo, pack_bytes, unpack
 from pipelines.outcome import OUTCOME, not_accepted
 from pipelines.plan import Partition, PlannedShard, load_partition
@@ -50,7 +51,7 @@ class Job:
     environment: Mapping[str, str]
     replies: FileEntry | None = None  # the parent's listing of model replies
     carry: Carry | None = None  # what an increment takes from its parent
-    row_attempts: int = 1  # of a row that fails retryably, in one step
+    care: Care = field(default=Care(row_attempts=1))  # how it deals with errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +204,15 @@ class Worker:
             return self._partition(evaluator, task, watch)
         if isinstance(task, AskAhead):
             standing = self._rows_standing if task.fresh_only else lambda partition: frozenset()
-            stats = ask_ahead(evaluator, self.output, task.partitions, task.until, watch, standing)
+            stats = ask_ahead(
+                evaluator,
+                self.output,
+                task.partitions,
+                task.until,
+                watch,
+                standing,
+                self.job.care,
+            )
             return {"steps": counted(stats), "asked": self._asking().take_spent()}
         if isinstance(task, RunSteps):
             return self._steps(evaluator, task, watch)
@@ -244,7 +253,7 @@ class Worker:
                 artifacts,
                 generation=self.job.generation,
                 desk=self._asking().desk,
-                row_attempts=self.job.row_attempts,
+                row_attempts=self.job.care.row_attempts,
             )
             self._standing = Standing(self.job.carry, self.job.pipeline, self.output, artifacts)
             self._state = state

@@ -524,3 +524,19 @@ def test_a_model_that_refuses_most_rows_stops_the_build_which_then_tries_them_ag
     server.fault = lambda body, number: None
     again = build_here(job, tmp_path / "out")
     assert again.last_json["failed"] == 0, again.err
+
+
+def test_a_model_that_refuses_most_is_not_asked_for_all_rows(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    """They are asked ahead, in one task, and each call costs money."""
+
+    def mostly_refused(body: Body, number: int) -> Any:
+        return None if number % 4 == 0 else raw('{"error": {"message": "no such field"}}', 400)
+
+    server.fault = mostly_refused
+    job = chat_job(tmp_path, server, rows(300), endpoint={"max_in_flight": 2})
+    done = build_here(job, tmp_path / "out")
+    assert done.code == 3, done.err
+    assert "no such field" in done.err
+    assert 20 <= asked(server) < 150
