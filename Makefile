@@ -14,7 +14,7 @@ corpus: $(VENV)/.core
 	$(BIN)/voxmill build $(JOB) --output $(OUTPUT) $(ARGS)
 
 test: lint
-	$(BIN)/pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

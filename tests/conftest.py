@@ -3,15 +3,14 @@
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from schemas.store import StoreAddress
 from tests.servers import KEYS, Server, ministack
-
-TESTS = Path(__file__).parent
 
 # Derandomized, so that a red build is red again on the next machine; no deadline, because two
 # workers share these cores.
@@ -26,21 +25,31 @@ settings.register_profile(
 settings.load_profile("voxmill")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker gets whole modules, so that it builds what they share once; the slowest first.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """A worker gets whole modules, so that it builds what they share once.
 
     All engine tests are one group: they run one at a time (engines/conftest.py), and two workers
     would wait for one another.
     """
-    groups = Counter(_group(item) for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: (-groups[_group(item)], _group(item)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    return _ByModule(config, log)
 
 
-def _group(item: pytest.Item) -> str:
-    return "engines" if "engines" in item.path.parts else item.path.relative_to(TESTS).as_posix()
+class _ByModule(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The groups with most slow tests come first, so that workers end at about the same time."""
+    slow = Counter(_group(item.nodeid) for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (-slow[_group(item.nodeid)], _group(item.nodeid)))
+
+
+def _group(nodeid: str) -> str:
+    module = nodeid.partition("::")[0]
+    return "engines" if "/engines/" in module else module
 
 
 @pytest.fixture(scope="session")
