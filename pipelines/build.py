@@ -385,6 +385,9 @@ def _standing(output: Store, planned: Planned, shard: PlannedShard) -> Commit | 
         return None
     if commit is None or commit["shard"] is None or is_whole(output, commit["shard"]):
         return commit
+    if not planned.published:  # it may come out otherwise now, and no snapshot names it yet
+        logger.warning("%s is damaged or gone; it is committed again", commit["shard"]["name"])
+        output.delete(commit_path(planned.build_id, shard))
     return None
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipelines.commit import assemble, read_commit
+from pipelines.build import _standing
+from pipelines.commit import assemble, is_whole, read_commit
 from pipelines.plan import PlannedShard
 from schemas.errors import DamageError, StoreError
 from schemas.shard import Member, Placed
@@ -114,3 +116,24 @@ def test_a_commit_that_comes_and_goes_is_told(
     monkeypatch.setattr(FileStore, "put_new", lambda *arguments: False)
     with pytest.raises(StoreError, match="existed and then did not"):
         run(FileStore(tmp_path), ("a", "1"))
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_damaged_shard_loses_its_commit_unless_a_snapshot_names_it(
+    store: Store, published: bool
+) -> None:
+    """An unsteady step may make it otherwise now; the record would then name the damaged bytes."""
+    commit, _ = run(store, ("a", "one"), ("b", "two"))
+    name = f"shards/{commit['shard']['name']}"
+    whole = store.get(name)
+    store.put(name, b"\0" + whole[1:])
+    planned: Any = SimpleNamespace(build_id=BUILD, published=published)
+    assert _standing(store, planned, SHARD) is None
+    again, lost = run(store, ("a", "one"), ("b", "otherwise"))
+    if published:  # mending compares what comes out with what the snapshot names
+        assert again == commit
+        assert lost is not None
+    else:
+        assert lost is None
+        assert is_whole(store, again["shard"])
+        assert again["shard"]["sha256"] != commit["shard"]["sha256"]
