@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 from jobs.schedule.pods import USER_ID
@@ -58,9 +59,11 @@ def test_it_calls_make_targets_that_the_checks_run_and_pip_never() -> None:
 
 def test_it_copies_every_package_that_is_installed() -> None:
     copied = {told.split()[0] for name, told in instructions() if name == "COPY"}
-    packages = re.search(r"packages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.S)
-    assert packages is not None
-    names = {name.split(".")[0] for name in re.findall(r'"([\w.]+)"', packages[1])}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    names = {
+        name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]
+    }
+    assert names
     assert names <= copied
     for name, told in instructions():
         if name == "COPY" and "--from" not in told:
