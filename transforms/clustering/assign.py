@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
 
-BLOCK: Final = 512  # frames per product: their scores stay near the processor
+BLOCK: Final = 1536  # frames per product: with fewer, threads wait for one another in Python
 HALF_UNIT: Final = 2.0**-8  # twice what rounding to bfloat16 changes a number by, as a share of it
 SINGLE_UNIT: Final = 2.0**-24
 PAIRS: Final = 256  # that are compared in float64 at a time
