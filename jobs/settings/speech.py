@@ -5,9 +5,9 @@ backends:
   cosyvoice: { kind: cosyvoice, checkout: CosyVoice, path: models/CosyVoice-300M-SFT }
 """
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jobs.settings.chat import EndpointSettings
 from jobs.settings.price import SpeechPrice
@@ -105,6 +105,15 @@ class SpeechEndpointSettings(_Model):
     limits: SpeechLimits = SpeechLimits()
     endpoint: EndpointSettings | None = None
     price: SpeechPrice | None = None
+
+    @model_validator(mode="after")
+    def _seeds_are_sent_alone(self) -> Self:
+        if self.send_seed and self.batch_items > 1:
+            raise ValueError(
+                "send_seed and batch_items above 1: a request of /v1/audio/speech/batch has no "
+                "seed (vLLM-Omni's schema drops it); take out one of the two"
+            )
+        return self
 
 
 SpeechSettings: TypeAlias = Annotated[

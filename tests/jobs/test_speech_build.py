@@ -232,6 +232,10 @@ def test_a_model_that_is_not_here_stops_a_build_and_not_a_plan(tmp_path: Path) -
         ("backends.small.files={config.json: abcd}", "wanted abcd"),
         ("backends.flite={kind: vits}", "built in"),
         ("backends={}", "wants the backend 'small'"),
+        (
+            "backends.tts={kind: speech_endpoint, model: m, send_seed: true, batch_items: 8}",
+            "a request of /v1/audio/speech/batch has no seed",
+        ),
     ],
 )
 def test_a_backend_that_cannot_be_meant_is_refused(
