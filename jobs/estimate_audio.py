@@ -8,7 +8,7 @@ from typing import Any, cast
 from jobs.spending import HEARD, HEARING, SPEAKING, SPEECH
 from pipelines.asking import BY
 from pipelines.graph import Pipeline
-from pipelines.plan import turn_seconds
+from pipelines.planning import turn_seconds
 from transforms.backends.asr_endpoint import TranscriptionEndpoint
 from transforms.backends.tts_endpoint import SpeechEndpoint
 from transforms.no_answers import NoAnswers

@@ -7,7 +7,8 @@ from pipelines.expectations.judge import Expectations
 from pipelines.fingerprint import fingerprint, pipeline_fingerprint
 from pipelines.graph import Pipeline
 from pipelines.outcome import each_outcome
-from pipelines.plan import Plan, make_plan, read_plan, write_plan
+from pipelines.plan import Plan, read_plan, write_plan
+from pipelines.planning import make_plan
 from pipelines.spool import SourceRow
 from pipelines.task import State
 from schemas.canonical import digest, sha256_hex

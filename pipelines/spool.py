@@ -6,16 +6,22 @@ time; the folder needs as much room as the source has audio.
 
 import marshal
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 from schemas.columns import RowFailure
 from schemas.conversation import Conversation, row_id
 from schemas.errors import SourceError
 
-BUCKETS = 64  # of 256 first bytes; a million rows of 1 kB take 16 MB per bucket
+BITS = 6  # of a key, which name its bucket of 64; a bucket that is too large has buckets of its own
+BUCKETS = 1 << BITS
+LEVELS = 4
+LARGE_BYTES = (
+    32 * 2**20
+)  # of a bucket, which is read as a whole and then takes about 1.5 times that
 AUDIO = "audio"
+Entry: TypeAlias = tuple[str, str, str, str, bytes]  # own key, digest, origin, source, what it says
 
 
 class SourceRow(Protocol):
@@ -71,16 +77,12 @@ class Spooled:
 def spool(rows: Iterable[SourceRow], folder: Path) -> int:
     """Write every row to its bucket in ``folder``; how many there were."""
     count = 0
-    with ExitStack() as stack:
-        files: list[BinaryIO] = [
-            stack.enter_context(open(folder / f"{bucket:02d}", "wb")) for bucket in range(BUCKETS)
-        ]
-        audio = stack.enter_context(open(folder / AUDIO, "wb"))
+    with _buckets(folder) as files, open(folder / AUDIO, "wb") as audio:
         for row in rows:
             conversation = None if row.conversation is None else _put(row.conversation, audio)
-            bucket = int((row.key or row.digest)[:2], 16) * BUCKETS // 256
             said = marshal.dumps((conversation, dict(row.error) if row.error else None))
-            marshal.dump((row.key, row.digest, row.origin, row.source, said), files[bucket])
+            entry = (row.key, row.digest, row.origin, row.source, said)
+            marshal.dump(entry, files[_bucket(entry, 0)])
             count += 1
     return count
 
@@ -88,23 +90,58 @@ def spool(rows: Iterable[SourceRow], folder: Path) -> int:
 def sorted_rows(folder: Path) -> Iterator[Spooled]:
     """Every spooled row in the order of ids. Raises SourceError for a key given twice."""
     for bucket in range(BUCKETS):
-        entries = list(_entries(folder / f"{bucket:02d}"))
-        entries.sort(key=lambda entry: (entry[0] or entry[1], entry[3], entry[2]))
-        before, occurrence = "", 0
-        for own, digest, origin, source, said in entries:
-            name = own or digest
-            occurrence = occurrence + 1 if name == before else 0
-            before = name
-            if own and occurrence:
-                raise SourceError(
-                    f"source {origin}: a second sample with the key {own}; wanted each key once; "
-                    "read one snapshot at a time"
-                )
-            key = own or row_id(digest, occurrence)
-            conversation, error = marshal.loads(said)
-            yield Spooled(
-                key, digest if own else "", _columns(key, origin, source, conversation, error)
+        yield from _sorted(folder / f"{bucket:02d}", 1)
+
+
+def _sorted(path: Path, level: int) -> Iterator[Spooled]:
+    """The rows of a bucket in order; of a large one, bucket by bucket."""
+    if level < LEVELS and path.is_file() and path.stat().st_size > LARGE_BYTES:
+        _split(path, level)
+    if path.is_dir():
+        for bucket in range(BUCKETS):
+            yield from _sorted(path / f"{bucket:02d}", level + 1)
+        return
+    entries = list(_entries(path))
+    entries.sort(key=lambda entry: (entry[0] or entry[1], entry[3], entry[2]))
+    before, occurrence = "", 0
+    for own, digest, origin, source, said in entries:
+        name = own or digest
+        occurrence = occurrence + 1 if name == before else 0
+        before = name
+        if own and occurrence:
+            raise SourceError(
+                f"source {origin}: a second sample with the key {own}; wanted each key once; "
+                "read one snapshot at a time"
             )
+        key = own or row_id(digest, occurrence)
+        conversation, error = marshal.loads(said)
+        yield Spooled(
+            key, digest if own else "", _columns(key, origin, source, conversation, error)
+        )
+
+
+def _split(path: Path, level: int) -> None:
+    """Put a folder of buckets in the place of a bucket."""
+    whole = path.rename(path.with_suffix(".whole"))
+    path.mkdir()
+    with _buckets(path) as files:
+        for entry in _entries(whole):
+            marshal.dump(entry, files[_bucket(entry, level)])
+    whole.unlink()
+
+
+@contextmanager
+def _buckets(folder: Path) -> Iterator[list[BinaryIO]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(open(folder / f"{bucket:02d}", "wb")) for bucket in range(BUCKETS)
+        ]
+
+
+def _bucket(entry: Entry, level: int) -> int:
+    """Six bits of the key, the first ones at level 0: buckets in order hold keys in order."""
+    first = int((entry[0] or entry[1])[: BITS * LEVELS // 4], 16)
+    return first >> BITS * (LEVELS - 1 - level) & BUCKETS - 1
 
 
 def _put(conversation: Conversation, file: BinaryIO) -> dict[str, Any]:
@@ -118,7 +155,7 @@ def _put(conversation: Conversation, file: BinaryIO) -> dict[str, Any]:
     return {**conversation, "turns": turns}
 
 
-def _entries(path: Path) -> Iterator[tuple[str, str, str, str, bytes]]:
+def _entries(path: Path) -> Iterator[Entry]:
     size = path.stat().st_size
     with open(path, "rb") as file:
         while file.tell() < size:

@@ -301,7 +301,7 @@ def test_memory_holds_one_rows_audio_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a source is planned its audio lies on disk: a bucket of rows holds none of it."""
-    from pipelines import plan, spool
+    from pipelines import planning, spool
 
     held: list[int] = []
     real = spool.sorted_rows
@@ -311,7 +311,7 @@ def test_memory_holds_one_rows_audio_at_a_time(
             held.append(sum(isinstance(turn["audio"], bytes) for turn in row._columns["turns"]))
             yield row
 
-    monkeypatch.setattr(plan, "sorted_rows", seen)
+    monkeypatch.setattr(planning, "sorted_rows", seen)
     path = write(tmp_path / "a.tar", samples_tar({f"s{n}": pair(n) for n in range(30)}))
     assert check(path, tmp_path / "out").last_json["rows"] == 30
     assert held == [0] * 30

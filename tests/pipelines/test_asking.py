@@ -13,6 +13,7 @@ from pipelines.evaluate import Evaluator, Watch
 from pipelines.fingerprint import fingerprint
 from pipelines.graph import Pipeline
 from pipelines.memo import Memo
+from pipelines.packed import Packed
 from pipelines.plan import FLAC_BYTES_PER_S, Partition
 from pipelines.replies import StoreDesk
 from pipelines.task import RunPartition, RunSteps, State
@@ -36,7 +37,7 @@ def asking() -> Pipeline:
 
 
 def partition(rows: int = 16, seconds: float = 100.0) -> Partition:
-    ids = tuple(str(n) for n in range(rows))
+    ids = Packed(str(n) for n in range(rows))
     return Partition(name="p0", file="inputs/p0", sha256="", ids=ids, born=1, seconds=seconds)
 
 

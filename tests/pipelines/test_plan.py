@@ -11,14 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.plan import (
-    Plan,
-    load_partition,
-    make_plan,
-    partition_rows,
-    read_plan,
-    write_plan,
-)
+from pipelines.packed import Packed
+from pipelines.plan import Plan, load_partition, read_plan, write_plan
+from pipelines.planning import make_plan, partition_rows
 from schemas.conversation import content_hash
 from schemas.errors import ConflictError, DamageError
 from schemas.store import FileStore
@@ -31,7 +26,7 @@ CLIP = b"an audio file"
 def _whole_partitions() -> Iterator[None]:
     """64 rows in a partition, however few rows there are; how many there are has its own test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.plan.partition_rows", lambda count: 64)
+        patch.setattr("pipelines.planning.partition_rows", lambda count: 64)
         yield
 
 
@@ -70,7 +65,7 @@ def plan(
 
 
 def ids(found: Plan) -> list[tuple[str, ...]]:
-    return [item.ids for item in found.partitions]
+    return [tuple(item.ids) for item in found.partitions]
 
 
 def content(store: FileStore, found: Plan) -> list[dict[str, Any]]:
@@ -322,7 +317,7 @@ def test_the_digest_is_of_membership_and_shards_and_not_of_files(tmp_path: Path)
     assert replace(found, partitions=tuple(moved)).digest == found.digest
     first, *others = found.partitions
     for changed in (
-        replace(found, partitions=(replace(first, ids=first.ids[1:]), *others)),
+        replace(found, partitions=(replace(first, ids=Packed(first.ids[1:])), *others)),
         replace(found, partitions=(replace(first, born=2), *others)),
         replace(found, partitions=(replace(first, name="p000007"), *others)),
         replace(found, shards=found.shards[1:]),

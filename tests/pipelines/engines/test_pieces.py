@@ -4,6 +4,7 @@ import pytest
 
 from pipelines.engines.pieces import Pool, all_pieces, check_names, joined, pieces_of
 from pipelines.graph import Pipeline
+from pipelines.packed import Packed
 from pipelines.plan import Partition
 from pipelines.task import AskAhead, MergeParts, RunPartition, RunSteps, State
 from schemas.errors import SettingsError
@@ -11,7 +12,7 @@ from tests.builders import pipeline
 
 STATE = State(artifacts={}, fingerprints={})
 PARTITION = Partition(
-    name="p000000", file="inputs/p000000", sha256="", ids=("a", "b"), born=1, seconds=2.0
+    name="p000000", file="inputs/p000000", sha256="", ids=Packed("ab"), born=1, seconds=2.0
 )
 GPU = {"synthesize": Pool(gpus=1)}
 
