@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.before import Before, Overlap, overlap
 from pipelines.graph import PLANNED
 from pipelines.packed import Packed
 from pipelines.plan import (
@@ -57,72 +58,58 @@ def make_plan(
     """Plan snapshot ``version``: read the source once, write what is new to ``inputs/``.
 
     ``rows_per_partition`` is of new partitions; None: as their number asks for.
-    ``writing`` is called before the first write of a new plan. Memory: one id per row that the
-    parent knew, and one bucket of rows. Raises ConflictError if the parent's rows and these have
-    almost nothing in common, unless ``same_lineage``.
+    ``writing`` is called before the first write of a new plan. Memory: one bucket of rows and of
+    the parent's ids, and an id per row that is gone. Raises ConflictError if the parent's rows and
+    these have almost nothing in common, unless ``same_lineage``.
     """
-    known = {key: item.name for item in parent.partitions for key in item.ids} if parent else {}
-    before = parent.partitions if parent else ()
-    whole = together(store, partial(_is_whole, store), before)
-    lost = {item.name: item for item, good in zip(before, whole, strict=True) if not good}
+    planned = parent or Plan((), ())
+    known = planned.rows
+    whole = together(store, partial(_is_whole, store), planned.partitions)
+    states = zip(planned.partitions, whole, strict=True)
+    lost = {item.name: item for item, good in states if not good}
+    before = Before(parent)
     with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
         count = spool(rows, Path(folder))
-        present, familiar = _present(Path(folder), parent) if parent else (set[str](), 0)
-        if known and not same_lineage and familiar < MIN_OVERLAP * min(len(known), count):
+        common = overlap(Path(folder), before) if parent else Overlap(0, 0, frozenset())
+        if known and not same_lineage and common.familiar < MIN_OVERLAP * min(known, count):
             raise ConflictError(
-                f"{store.uri} holds a corpus of another source: of its {len(known)} rows only "
-                f"{familiar} are among the {count} that were read; choose another --output, "
+                f"{store.uri} holds a corpus of another source: of its {known} rows only "
+                f"{common.familiar} are among the {count} that were read; choose another --output, "
                 "or, if this is the same source after a large edit, --set output.same_lineage=true"
             )
-        changed = bool(lost) or not count == len(present) == len(known)
+        changed = bool(lost) or not count == common.present == known
         if changed:
             writing()
         found: dict[str, list[dict[str, object]]] = {name: [] for name in lost}
 
         def unknown() -> Iterator[dict[str, object]]:
             for row in sorted_rows(Path(folder)):
-                name = known[row.key] if row.key in present else None
-                if name is None:
+                standing = before.find(row.key)
+                if standing is None or row.key in common.gone:
                     yield _planned(row, Path(folder), version)
-                elif name in lost:
-                    found[name].append(_planned(row, Path(folder), lost[name].born))
+                elif standing.partition in lost:
+                    born = lost[standing.partition].born
+                    found[standing.partition].append(_planned(row, Path(folder), born))
 
-        size = rows_per_partition or partition_rows(count - len(present))
+        size = rows_per_partition or partition_rows(count - common.present)
         with writing_behind(store) as sink:
-            added = list(_write_partitions(sink, unknown(), size, _next_number(parent), version))
+            added = list(_write_partitions(sink, unknown(), size, _next_number(planned), version))
     kept = []
-    for partition in parent.partitions if parent else ():
+    for partition in planned.partitions:
         if partition.name in lost:
             logger.warning("%s is damaged or gone; it is written again", partition.file)
             kept.append(
                 _write_partition(store, found[partition.name], partition.name, partition.born)
             )
-        elif all(key in present for key in partition.ids):
+        elif common.gone.isdisjoint(partition.ids):
             kept.append(partition)
         else:
-            kept.append(_without_the_gone(store, partition, present))
+            kept.append(_without_the_gone(store, partition, common.gone))
     partitions = (*kept, *added)
-    planned = parent.shards if parent else ()
-    plan = Plan(partitions, _shards(partitions, planned, target_bytes, eval_fraction))
+    plan = Plan(partitions, _shards(partitions, planned.shards, target_bytes, eval_fraction))
     if not changed and parent and plan.digest != parent.digest:
         writing()
     return plan
-
-
-def _present(folder: Path, parent: Plan) -> tuple[set[str], int]:
-    """The ids of the parent's rows that are there and say what they said; how many are there."""
-    known = {
-        key: content
-        for item in parent.partitions
-        for key, content in zip(item.ids, item.contents or [""] * len(item.ids), strict=True)
-    }
-    present: set[str] = set()
-    familiar = 0
-    for row in sorted_rows(folder):
-        familiar += row.key in known
-        if known.get(row.key) == row.content:
-            present.add(row.key)
-    return present, familiar
 
 
 def _planned(row: Spooled, folder: Path, born: int) -> dict[str, object]:
@@ -138,14 +125,13 @@ def _is_whole(store: Store, partition: Partition) -> bool:
     return True
 
 
-def _next_number(parent: Plan | None) -> int:
-    names = [item.name for item in parent.partitions] if parent else []
-    return 1 + max((int(name[1:]) for name in names), default=-1)
+def _next_number(parent: Plan) -> int:
+    return 1 + max((int(item.name[1:]) for item in parent.partitions), default=-1)
 
 
-def _without_the_gone(store: Store, partition: Partition, present: set[str]) -> Partition:
+def _without_the_gone(store: Store, partition: Partition, gone: frozenset[str]) -> Partition:
     table = load_partition(store, partition)
-    mask = pa.array([key in present for key in table.column("id").to_pylist()], pa.bool_())
+    mask = pa.array([key not in gone for key in table.column("id").to_pylist()], pa.bool_())
     rows: list[dict[str, object]] = table.filter(mask).to_pylist()
     contents = dict(zip(partition.ids, partition.contents, strict=False))
     for row in rows:

@@ -82,7 +82,7 @@ def spool(rows: Iterable[SourceRow], folder: Path) -> int:
             conversation = None if row.conversation is None else _put(row.conversation, audio)
             said = marshal.dumps((conversation, dict(row.error) if row.error else None))
             entry = (row.key, row.digest, row.origin, row.source, said)
-            marshal.dump(entry, files[_bucket(entry, 0)])
+            marshal.dump(entry, files[bucket_of(row.key or row.digest)])
             count += 1
     return count
 
@@ -103,17 +103,18 @@ def _sorted(path: Path, level: int) -> Iterator[Spooled]:
         return
     entries = list(_entries(path))
     entries.sort(key=lambda entry: (entry[0] or entry[1], entry[3], entry[2]))
+    given = {entry[0] for entry in entries}
     before, occurrence = "", 0
     for own, digest, origin, source, said in entries:
         name = own or digest
         occurrence = occurrence + 1 if name == before else 0
         before = name
-        if own and occurrence:
+        key = own or row_id(digest, occurrence)
+        if occurrence if own else key in given:
             raise SourceError(
-                f"source {origin}: a second sample with the key {own}; wanted each key once; "
+                f"source {origin}: a second sample with the key {key}; wanted each key once; "
                 "read one snapshot at a time"
             )
-        key = own or row_id(digest, occurrence)
         conversation, error = marshal.loads(said)
         yield Spooled(
             key, digest if own else "", _columns(key, origin, source, conversation, error)
@@ -126,7 +127,7 @@ def _split(path: Path, level: int) -> None:
     path.mkdir()
     with _buckets(path) as files:
         for entry in _entries(whole):
-            marshal.dump(entry, files[_bucket(entry, level)])
+            marshal.dump(entry, files[bucket_of(entry[0] or entry[1], level)])
     whole.unlink()
 
 
@@ -138,9 +139,9 @@ def _buckets(folder: Path) -> Iterator[list[BinaryIO]]:
         ]
 
 
-def _bucket(entry: Entry, level: int) -> int:
-    """Six bits of the key, the first ones at level 0: buckets in order hold keys in order."""
-    first = int((entry[0] or entry[1])[: BITS * LEVELS // 4], 16)
+def bucket_of(key: str, level: int = 0) -> int:
+    """Six bits of an id, the first ones at level 0: buckets in order hold ids in order."""
+    first = int(key[: BITS * LEVELS // 4], 16)
     return first >> BITS * (LEVELS - 1 - level) & BUCKETS - 1
 
 

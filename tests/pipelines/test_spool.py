@@ -1,11 +1,13 @@
 """The spool sorts any number of rows by what they say, however its buckets are cut."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines import spool
+from schemas.errors import SourceError
 from tests.builders import Row, conversation, source_row
 
 ROWS = [source_row(conversation(f"Question {n % 150}?", f"Answer {n % 150}.")) for n in range(200)]
@@ -50,3 +52,12 @@ def test_a_thousand_copies_of_one_row_end_somewhere(
     monkeypatch.setattr(spool, "LARGE_BYTES", 300)
     rows = [source_row(conversation("Again?", "Again."))] * 1000
     assert len(set(sorted_keys(rows, tmp_path / "same"))) == 1000
+
+
+def test_a_row_that_keeps_the_id_of_another_is_refused(tmp_path: Path) -> None:
+    """A row of an earlier corpus, beside the row of the source that it was made from."""
+    first = ROWS[0]
+    kept = replace(ROWS[1], key=f"{first.digest}-0", origin="a.tar")
+    with pytest.raises(SourceError, match=f"a second sample with the key {first.digest}-0"):
+        sorted_keys([first, kept], tmp_path / "mixed")
+    assert len(sorted_keys([*ROWS[2:9], kept], tmp_path / "fine")) == 8
