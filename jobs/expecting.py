@@ -1,11 +1,10 @@
-"""The section `expectations` of a job, the suite it means, and what a build tells of it."""
+"""The suite that the section `expectations` of a job means, and what a build tells of it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
+from jobs.settings.job import BaseJob
 from pipelines.expectations.defaults import default_suite
 from pipelines.expectations.judge import Expectations, read_results, unmet
 from pipelines.expectations.suite import Suite, parse_suite
@@ -14,9 +13,6 @@ from schemas.snapshot import Manifest, expectations_path
 from schemas.store import Store
 from transforms.gate import Gate
 
-if TYPE_CHECKING:
-    from jobs.settings.job import BaseJob
-
 HEAD = """\
 # What a snapshot of the job {name} must keep before latest.json names it. Edit freely, name the
 # file in the job (expectations: {{suite: FILE}}) and build. docs/expectations.md has the tables.
@@ -24,16 +20,7 @@ HEAD = """\
 SHOWN = 8
 
 
-class ExpectationSettings(BaseModel):
-    """``suite`` is a file relative to the job's; None: generated from schema, gates and limits."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    suite: str | None = None
-    data_docs: bool = False
-
-
-def expectations_of(job: "BaseJob", folder: Path) -> Expectations | None:
+def expectations_of(job: BaseJob, folder: Path) -> Expectations | None:
     """What the job expects, checked; None where it expects nothing.
 
     Raises SettingsError for a suite that cannot be asked, and where the library is missing.
@@ -58,13 +45,13 @@ def expectations_of(job: "BaseJob", folder: Path) -> Expectations | None:
     return found
 
 
-def generated(job: "BaseJob") -> Suite:
+def generated(job: BaseJob) -> Suite:
     """The suite that follows from the job."""
     gates = (Gate(**gate.model_dump()) for gate in getattr(job, "gates", ()))
     return default_suite(gates, job.limits.model_dump())
 
 
-def suite_text(job: "BaseJob") -> str:
+def suite_text(job: BaseJob) -> str:
     """The generated suite as a YAML file."""
     body = yaml.safe_dump(
         generated(job).to_json(), sort_keys=False, allow_unicode=True, default_flow_style=None,
@@ -73,7 +60,7 @@ def suite_text(job: "BaseJob") -> str:
     return HEAD.format(name=job.name) + body
 
 
-def why_not(job: "BaseJob", store: Store, manifest: Manifest) -> str:
+def why_not(job: BaseJob, store: Store, manifest: Manifest) -> str:
     """Which expectations a snapshot does not meet; empty if all, or if none are asked for."""
     if job.expectations is None:
         return ""

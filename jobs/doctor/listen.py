@@ -10,8 +10,9 @@ import numpy as np
 from jobs.doctor.models import get_text
 from jobs.doctor.speech import PATIENCE_S, TEXTS, Heard
 from jobs.recipes.chat import missing_key
+from jobs.recipes.checks import checks_of
 from jobs.recipes.listen import endpoints_of
-from jobs.settings.check import Checks, checks_of
+from jobs.settings.check import Checks
 from schemas.errors import BackendError, VoxmillError
 from transforms.audio import encode_flac
 from transforms.backends.asr_endpoint import TranscriptionEndpoint, TranscriptionService

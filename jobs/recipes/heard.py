@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.expecting import expectations_of
+from jobs.recipes.checks import checks_of
 from jobs.recipes.listen import check_listeners, with_listening, without_listeners
 from jobs.recipes.unit import told_units, without_unit_places
-from jobs.settings.check import checks_of
 from jobs.settings.heard import CheckJob, HeardSource, RetokenizeJob
 from jobs.sources.open import AUDIO_LAYOUTS
 from jobs.sources.read import read_source

@@ -4,10 +4,11 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from jobs.settings.check import Checks
 from jobs.settings.listen import (
     FasterWhisperSettings,
     MosSettings,
@@ -30,16 +31,13 @@ from transforms.backends.tts_files import digest_files
 from transforms.checks import Checks as Ears
 from transforms.text.language import known_languages
 
-if TYPE_CHECKING:
-    from jobs.settings.check import Checks
-
 PLACE_ENV: Final = "VOXMILL_CHECKS_PATH_"  # + ASR, SECOND or MOS: where replay finds a model
 HIDDEN: Final = ("path", "endpoint", "gpus", "price")
 PARTS: Final = ("asr", "second")
 LATER: Final = {"asr": None, "second": None, "mos": None, "asr_rule": "agree", "asr_agree_max": 0.3}
 
 
-def with_listening(checks: "Checks", folder: Path) -> "Checks":
+def with_listening(checks: Checks, folder: Path) -> Checks:
     """The section with absolute paths, checksums and languages of what is there.
 
     What is not there yet has none: a plan may go on, a build may not. Raises SettingsError for a
@@ -205,7 +203,7 @@ def without_listeners(checks: dict[str, Any]) -> None:
                 told["device"] = told["device"].split(":", 1)[0]
 
 
-def endpoints_of(checks: "Checks") -> Iterator[tuple[str, TranscriptionSettings]]:
+def endpoints_of(checks: Checks) -> Iterator[tuple[str, TranscriptionSettings]]:
     """The parts that are behind an endpoint."""
     for part in PARTS:
         told = getattr(checks, part)

@@ -5,13 +5,13 @@ from typing import Any
 
 from jobs.expecting import expectations_of
 from jobs.recipes.chat import Keys, ask_respond, ask_rewrite, with_prompts, without_addresses
+from jobs.recipes.checks import augment_of, checks_of, finish_of
 from jobs.recipes.heard import heard_pipeline, heard_request, job_document, source_place
 from jobs.recipes.listen import check_listeners, with_listening, without_listeners
 from jobs.recipes.own import units_of
 from jobs.recipes.similarity import try_similarity, with_similarity, without_place
 from jobs.recipes.speech import speech_backends, with_clip, with_speech, without_places
 from jobs.recipes.unit import without_unit_places
-from jobs.settings.check import augment_of, checks_of, finish_of
 from jobs.settings.heard import CheckJob, RetokenizeJob
 from jobs.settings.job import BaseJob, JobSettings
 from jobs.sources.read import read_source

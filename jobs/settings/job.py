@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from jobs.expecting import ExpectationSettings
 from jobs.settings.chat import ModelSettings, RespondChat, RewriteChat
 from jobs.settings.check import Augment, Checks, Synthesize
 from jobs.settings.engine import EngineSettings
+from jobs.settings.expectations import ExpectationSettings
 from jobs.settings.schedule import ScheduleSettings
 from jobs.settings.speech import SpeechSettings
 from jobs.settings.unit import Role, Units
