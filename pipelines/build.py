@@ -40,6 +40,7 @@ from pipelines.task import (
     Task,
 )
 from pipelines.telemetry import Telemetry
+from pipelines.watch import Poison
 from pipelines.work_format import claim_work
 from schemas.canonical import pretty_json
 from schemas.errors import DamageError, StoreError, SystemicError
@@ -84,6 +85,7 @@ class _Run:
     artifacts: dict[str, FileEntry]
     carry: Carry | None = None
     again: dict[str, list[str]] = field(default_factory=dict)  # old rows that were judged anew
+    poison: dict[str, Poison] = field(default_factory=dict)  # by partition, found in the last pass
     rows: dict[str, int] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
@@ -235,7 +237,12 @@ def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list
     for row in chosen:
         by_partition.setdefault(row["partition"], []).append(row["id"])
     tasks = [
-        Exhibit(state=run.state, partition=partitions[name], ids=tuple(ids))
+        Exhibit(
+            state=run.state,
+            partition=partitions[name],
+            ids=tuple(ids),
+            poison=run.poison.get(name, {}),
+        )
         for name, ids in by_partition.items()
     ]
     receipts = run.stage("exhibits", tasks, len(tasks))
@@ -260,6 +267,11 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
         for step, spent in receipt.get("calls", {}).items():
             add_spent(run.calls.setdefault(step, {}), spent)
     run.again = {receipt["partition"]: receipt["again"] for receipt in receipts}
+    run.poison = {
+        receipt["partition"]: {(step, key): (kind, why) for step, key, kind, why in found}
+        for receipt in receipts
+        if (found := receipt.get("poison"))
+    }
     commits = _assemble(run, output)
     run.listener.stage("publish", 1)
     began = time.monotonic()
@@ -368,7 +380,10 @@ def _assemble(run: _Run, output: Store) -> list[Commit]:
                 commits.append(claim(output, planned.build_id, shard, record))
                 continue
         members = tuple(partitions[name] for name in shard.partitions)
-        tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members))
+        poison = {
+            row: end for item in members for row, end in run.poison.get(item.name, {}).items()
+        }
+        tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members, poison=poison))
     receipts = run.stage("shards", tasks, len(tasks))
     commits += [receipt["commit"] for receipt in receipts]
     run.lost += [receipt["lost"] for receipt in receipts if receipt["lost"] is not None]

@@ -2,11 +2,9 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
 from functools import partial
 from threading import Lock
 
@@ -16,6 +14,7 @@ import pyarrow.compute as pc
 from pipelines.graph import CONVERSATIONS, UTTERANCES, Pipeline, is_verdict, written
 from pipelines.health import cause_of
 from pipelines.memo import KEY, Memo, row_keys
+from pipelines.watch import Opening, StepStats, Watch, unwatched
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
 from schemas.conformance import check_conformance, conform, plain
 from schemas.errors import RowError, SchemaError, VoxmillError
@@ -25,44 +24,7 @@ from transforms.backends.chat.office import Office
 from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, SomeRowsFailed, Step
 
 logger = logging.getLogger(__name__)
-Poison = Mapping[tuple[str, str], tuple[str, str]]
 Tables = dict[str, pa.Table]
-
-
-@dataclass
-class StepStats:
-    """What one evaluation did in one step."""
-
-    rows: int = 0
-    computed: int = 0
-    missing: int = 0  # rows that a look without computing found no result for
-    busy_s: float = 0.0
-    failed: int = 0  # of those computed
-    retried: int = 0  # attempts after a row's first
-    causes: Counter[str] = field(default_factory=Counter)  # of failures, see cause_of
-
-    def add(self, other: "StepStats") -> None:
-        """Count what another evaluation did too."""
-        for item in fields(self):
-            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How an evaluation is watched: told each (step, row key) entered and each row done.
-
-    ``ahead``: requests about speech are sent, and what makes or hears speech does nothing: its rows
-    go on only where the memo has them.
-
-    ``solo`` cuts batches to one row and keeps each row's result at once: the way in which the row
-    that kills its process is found. ``poison`` names the rows found so, and how they end.
-    """
-
-    entering: Callable[[str, str], None] = lambda step, key: None
-    done: Callable[[str, int], None] = lambda step, rows: None
-    solo: bool = False
-    poison: Poison = field(default_factory=dict)
-    ahead: bool = False
 
 
 class Evaluator:
@@ -79,6 +41,7 @@ class Evaluator:
         compute: bool = True,
         desk: Callable[[str], Desk] = lambda partition: MemoryDesk(),
         row_attempts: int = 1,
+        opening: Opening = unwatched,
     ) -> None:
         self.pipeline = pipeline
         self.memo = memo
@@ -88,6 +51,7 @@ class Evaluator:
         self.compute = compute
         self.desk = desk
         self.row_attempts = row_attempts
+        self.opening = opening
         self._open: dict[str, BatchFn] = {}
         self._asking: dict[str, AskFn] = {}
         self._sending: dict[str, SendFn] = {}
@@ -118,7 +82,8 @@ class Evaluator:
                 table = tables[node.table]
                 tables[node.table] = self._step(node, table, partition, watch, stats[node.name])
             elif isinstance(node, Explode):
-                tables[UTTERANCES] = self._explode(node, tables[CONVERSATIONS], partition)
+                table = tables[CONVERSATIONS]
+                tables[UTTERANCES] = self._explode(node, table, partition, watch)
             elif isinstance(node, Gather):
                 tables[CONVERSATIONS] = gather(node, tables[CONVERSATIONS], tables[UTTERANCES])
         return tables, stats
@@ -133,19 +98,21 @@ class Evaluator:
                     if isinstance(node, Step)
                     else node.open()
                 )
-                self._open[node.name] = self._stack.enter_context(context)
+                with self.opening(node.name):
+                    self._open[node.name] = self._stack.enter_context(context)
             return self._open[node.name]
 
     def _ask_fn(self, step: Asks) -> AskFn:
         if step.name not in self._asking:
-            opening = step.open_asking(self._the_office())
-            self._asking[step.name] = self._stack.enter_context(opening)
+            context = step.open_asking(self._the_office())
+            with self.opening(step.name):
+                self._asking[step.name] = self._stack.enter_context(context)
         return self._asking[step.name]
 
     def _the_office(self) -> Office:
         """Steps that ask share one office, and with it their models."""
         if self._office is None:
-            self._office = Office()
+            self._office = Office(self.opening)
             self._stack.callback(self._office.close)
         return self._office
 
@@ -153,13 +120,17 @@ class Evaluator:
         """Send the requests of some rows; their replies are kept at the partition's desk."""
         with self._lock:
             if step.name not in self._sending:
-                opening = step.open_ahead(self._the_office())
-                self._sending[step.name] = self._stack.enter_context(opening)
+                context = step.open_ahead(self._the_office())
+                with self.opening(step.name):
+                    self._sending[step.name] = self._stack.enter_context(context)
         self._sending[step.name](batch, self.desk(partition))
 
-    def _explode(self, node: Explode, table: pa.Table, partition: str) -> pa.Table:
+    def _explode(self, node: Explode, table: pa.Table, partition: str, watch: Watch) -> pa.Table:
         batch = conform_live(node, table)
-        result = self._batch_fn(node, partition)(batch)
+        run = self._batch_fn(node, partition)
+        watch.entering(node.name, "")
+        result = run(batch)
+        watch.left()
         check_conformance(node.name, "writes", result, node.writes)
         return pa.Table.from_batches([result])
 
@@ -170,7 +141,8 @@ class Evaluator:
         batch = conform_live(step, table, alive)
         stats.rows = batch.num_rows
         columns = pa.schema(written(step))
-        keys = row_keys(batch) if step.memo or watch.poison else [""] * batch.num_rows
+        named = step.memo or watch.solo or watch.poison
+        keys = row_keys(batch) if named else [""] * batch.num_rows
         if not step.memo or self.memo is None:
             results = self._compute(step, batch, keys, partition, watch, stats)
             positions: list[int | None] = list(range(batch.num_rows))
@@ -230,8 +202,8 @@ class Evaluator:
             names = keys[start : start + size]
             poisoned = [watch.poison.get((step.name, name)) for name in names]
             # What waits for a server has limits of its own; to find a killer, all are watched.
-            waits = isinstance(step, Asks) and step.server_times_rows
-            if step.memo and (watch.solo or not waits):
+            waits = isinstance(step, Asks) and (step.server_times_rows or watch.ahead)
+            if watch.solo or not waits:
                 watch.entering(step.name, names[0] if len(names) == 1 else "")
             if any(poisoned):
                 parts += [
@@ -244,6 +216,8 @@ class Evaluator:
                 parts.append(self._guarded(step, piece, columns, partition, stats))
             if step.memo:
                 watch.done(step.name, len(names))
+            else:
+                watch.left()
         for part in parts:
             errors = part.column(step.name + ERROR_SUFFIX).drop_null().to_pylist()
             stats.failed += len(errors)

@@ -6,7 +6,7 @@ store by reference, keeps its results there, and returns counts and paths: never
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipelines.asking import Desks, ask_ahead, calls_of
 from pipelines.carry import Carry, ParentShard, Standing
 from pipelines.commit import assemble
-from pipelines.evaluate import Evaluator, StepStats, Tables, Watch, conform_live
+from pipelines.evaluate import Evaluator, Tables, conform_live
 from pipelines.graph import CONVERSATIONS, Pipeline
 from pipelines.health import Care
 from pipelines.memo import Memo, pack_bytes, unpack
@@ -22,6 +22,7 @@ from pipelines.outcome import OUTCOME, not_accepted
 from pipelines.plan import Partition, PlannedShard, load_partition
 from pipelines.replies import publish_replies
 from pipelines.sample import Shipped, samples
+from pipelines.watch import Opening, Poison, StepStats, Watch, unwatched
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 from schemas.snapshot import FileEntry, read_verified
@@ -140,6 +141,7 @@ class AssembleShard:
     state: State
     shard: PlannedShard
     partitions: tuple[Partition, ...]
+    poison: Poison = field(default_factory=dict)  # rows that the last pass has found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,7 @@ class Exhibit:
     state: State
     partition: Partition
     ids: tuple[str, ...]
+    poison: Poison = field(default_factory=dict)  # rows that the last pass has found
 
 
 MAX_CAUSES = 8  # of a step's errors, in one receipt
@@ -174,9 +177,10 @@ def counted(stats: Mapping[str, StepStats]) -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Worker:
-    """One worker's state: the stores, and the steps it has opened."""
+    """One worker's state: the stores, and the steps it has opened, of which ``opening`` is told."""
 
     job: Job
+    opening: Opening = field(default=unwatched, repr=False)
     _evaluator: Evaluator | None = field(default=None, repr=False)
     _standing: Standing | None = field(default=None, repr=False)
     _state: State | None = field(default=None, repr=False)
@@ -227,10 +231,10 @@ class Worker:
                 self.output,
                 self.job.build_id,
                 task.shard,
-                self._samples(evaluator, task),
+                self._samples(evaluator, task, watch),
             )
             return {"commit": commit, "lost": lost}
-        return self._exhibit(evaluator, task)
+        return self._exhibit(evaluator, task, watch)
 
     def close(self) -> None:
         """Close what is open."""
@@ -243,9 +247,11 @@ class Worker:
         """The evaluator for a state; steps opened for an earlier one are closed."""
         if self._evaluator is None or self._state != state:
             self.close()
-            artifacts = {
-                name: read_verified(self.output, entry) for name, entry in state.artifacts.items()
-            }
+            with self.opening("what was fitted"):
+                artifacts = {
+                    name: read_verified(self.output, entry)
+                    for name, entry in state.artifacts.items()
+                }
             self._evaluator = Evaluator(
                 self.job.pipeline,
                 Memo(self.work),
@@ -254,6 +260,7 @@ class Worker:
                 generation=self.job.generation,
                 desk=self._asking().desk,
                 row_attempts=self.job.care.row_attempts,
+                opening=self.opening,
             )
             self._standing = Standing(self.job.carry, self.job.pipeline, self.output, artifacts)
             self._state = state
@@ -320,6 +327,8 @@ class Worker:
         path = f"{self.job.scratch}/outcomes/{task.partition.name}.pack"
         self.work.put(path, pack_bytes(pa.Table.from_pylist(rows, schema=OUTCOME)))
         accepted = conversations.num_rows - len(rows)
+        if watch.poison:
+            receipt["poison"] = [[*row, *end] for row, end in watch.poison.items()]
         return {**receipt, "outcomes": path, "accepted": accepted, "again": again}
 
     def _replies(self, partition: Partition, keys: set[str], *, carried: bool) -> Receipt:
@@ -360,14 +369,16 @@ class Worker:
     def _parts(self, paths: Iterable[str]) -> Iterator[pa.Table]:
         return (unpack(self.work.get(path), path) for path in paths)
 
-    def _samples(self, evaluator: Evaluator, task: AssembleShard) -> Iterator[Shipped]:
+    def _samples(
+        self, evaluator: Evaluator, task: AssembleShard, watch: Watch
+    ) -> Iterator[Shipped]:
         """The accepted rows, in the order of their partitions."""
         carry = self.job.carry
         entry = None if carry is None else carry.shards.get(task.shard.name)
         parent = None if entry is None else ParentShard(self.output, entry)
         for partition in task.partitions:
             # A call of its own, so that a partition's audio is let go before the next one comes.
-            yield from self._partition_samples(evaluator, task, partition, parent)
+            yield from self._partition_samples(evaluator, task, partition, parent, watch)
 
     def _partition_samples(
         self,
@@ -375,6 +386,7 @@ class Worker:
         task: AssembleShard,
         partition: Partition,
         parent: ParentShard | None,
+        watch: Watch,
     ) -> Iterator[Shipped]:
         """Rows that stand are copied from the parent's shard; the others, and damaged, are made."""
         standing = self._rows_standing(partition)
@@ -390,15 +402,16 @@ class Worker:
                 step.name: task.state.fingerprints[step.name][:16]
                 for step in self.job.pipeline.memo_steps()
             }
-            tables, _ = self._evaluate(evaluator, partition, None, Watch(), ids)
+            tables, _ = self._evaluate(evaluator, partition, None, _knowing(watch, task), ids)
             sets = (task.state.unit_set, task.state.kept_sets)
             made = samples(tables, task.shard.split, *sets, lineage)
             del tables
         place = {key: number for number, key in enumerate(partition.ids)}
         yield from heapq.merge(copied, made, key=lambda sample: place[sample.key])
 
-    def _exhibit(self, evaluator: Evaluator, task: Exhibit) -> Receipt:
-        tables, _ = self._evaluate(evaluator, task.partition, None, Watch(), task.ids)
+    def _exhibit(self, evaluator: Evaluator, task: Exhibit, watch: Watch) -> Receipt:
+        watch = _knowing(watch, task)
+        tables, _ = self._evaluate(evaluator, task.partition, None, watch, task.ids)
         utterances = tables["utterances"]
         mask = pa.compute.is_in(utterances.column("id"), pa.array(task.ids, pa.string()))
         shown = utterances.filter(mask).select(
@@ -407,6 +420,14 @@ class Worker:
         path = f"{self.job.scratch}/exhibits/{task.partition.name}.pack"
         self.work.put(path, pack_bytes(shown))
         return {"exhibit": path}
+
+
+def _knowing(watch: Watch, task: AssembleShard | Exhibit) -> Watch:
+    """With the rows that the last pass has found to be poison: it said how they end.
+
+    The memo keeps those of memo steps; of other steps nothing else does.
+    """
+    return replace(watch, poison={**task.poison, **watch.poison})
 
 
 def merge_parts(fit: Fit, parts: Iterable[pa.Table]) -> pa.Table:

@@ -52,11 +52,16 @@ class BeamSettings(_Model):
 
 
 class EngineSettings(_Model):
-    """How the work is done. Nothing here changes a byte of the corpus."""
+    """How the work is done. Nothing here changes a byte of the corpus.
+
+    ``row_timeout_s`` is of one row in one step, ``open_timeout_s`` of a step, a model or a worker
+    until it is ready for rows.
+    """
 
     name: str = "local"
     workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core; 0: in this process
     row_timeout_s: Seconds = 120.0
+    open_timeout_s: Seconds = 1200.0
     ray: RaySettings = RaySettings()
     beam: BeamSettings = BeamSettings()
 

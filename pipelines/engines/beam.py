@@ -30,6 +30,7 @@ from pipelines.engines.beam_work import (
     from_json,
     keep_hosts,
 )
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.engine import Listener
 from pipelines.engines.host import Answer, anchored, light_beacon, put_out_beacon, settle
 from pipelines.engines.pieces import pieces_of
@@ -48,16 +49,16 @@ RESUME = "finished work is kept; run the same command again to go on"
 
 
 class BeamEngine:
-    """Tasks by Beam pipelines; a row may take ``row_timeout_s`` in one step.
+    """Tasks by Beam pipelines.
 
     ``metrics`` are the sums of Beam's counters, as far as the runner tells them.
     """
 
     def __init__(
-        self, job: Job, options: BeamOptions, row_timeout_s: float, listener: Listener
+        self, job: Job, options: BeamOptions, timeouts: Timeouts, listener: Listener
     ) -> None:
         self._job = job = anchored(job)
-        self._options, self._timeout_s = options, row_timeout_s
+        self._options, self._timeouts = options, timeouts
         self._listener = listener
         self._work = open_store(job.work)
         self._stage = 0
@@ -75,7 +76,7 @@ class BeamEngine:
         if not todo:
             return
         self._stage += 1
-        post = Post(self._job, f"{self._job.scratch}/beam-{self._stage:04d}", self._timeout_s)
+        post = Post(self._job, f"{self._job.scratch}/beam-{self._stage:04d}", self._timeouts)
         watch = HarnessWatch()
         with watch.watching():
             yield from self._receipts(post, todo, watch)

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.host import Answer, Host, burns, together
 from pipelines.engines.pieces import Piece
 from pipelines.memo import pack_bytes, unpack
@@ -39,7 +40,7 @@ class Post:
 
     job: Job
     folder: str
-    row_timeout_s: float
+    timeouts: Timeouts
 
     def receipt(self, number: int) -> str:
         """Where the receipt of a task lies."""
@@ -122,7 +123,7 @@ class DoPiece(beam.DoFn):
             try:
                 self._host = _kept.get(self._post.job.scratch, []).pop()
             except IndexError:
-                self._host = Host(self._post.job, self._post.row_timeout_s)
+                self._host = Host(self._post.job, self._post.timeouts)
         with _wanted(self._post.job, self._host):
             return self._host.run(task)
 

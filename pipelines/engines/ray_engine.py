@@ -14,6 +14,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.asking import asking_steps, num_threads
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.engine import Listener
 from pipelines.engines.host import anchored, light_beacon, settle
 from pipelines.engines.pieces import Piece, all_pieces, check_names, pieces_of
@@ -31,13 +32,13 @@ Rows = Sequence[dict[str, Any]]
 
 
 class RayEngine:
-    """Tasks over the workers of a Ray cluster; a row may take ``row_timeout_s`` in one step."""
+    """Tasks over the workers of a Ray cluster, each of which is watched: `Timeouts`."""
 
     def __init__(
-        self, job: Job, options: RayOptions, row_timeout_s: float, listener: Listener
+        self, job: Job, options: RayOptions, timeouts: Timeouts, listener: Listener
     ) -> None:
         check_names(job.pipeline, options.pools)
-        self._pipeline, self._options, self._timeout_s = job.pipeline, options, row_timeout_s
+        self._pipeline, self._options, self._timeouts = job.pipeline, options, timeouts
         self._listener = _Locked(listener)
         self._stage = 0
         self.num_workers = 1  # at most, at any time
@@ -147,7 +148,7 @@ class RayEngine:
 
     def _post(self) -> Post:
         self._stage += 1
-        return Post(self._stage, [self._job], self._timeout_s, self._ledger, LOST)
+        return Post(self._stage, [self._job], self._timeouts, self._ledger, LOST)
 
     def _report(self) -> None:
         """Tell the listener what tasks report that are still in hand."""

@@ -6,6 +6,7 @@ worker, which is the common job, the workers of this pool stay, and a task whose
 the next one that is free (docs/adr/0050).
 """
 
+import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 from pipelines.engines.pieces import Piece
 from pipelines.engines.ray_cluster import MB, told
 from pipelines.engines.ray_station import Post, Row, Station
-from schemas.errors import BackendError
+from schemas.errors import BackendError, OpeningError
 from transforms.step import Resources
 
 POLL_S = 1.0
@@ -48,6 +49,7 @@ class StandingPool:
     def run(self, rows: Iterable[Row], piece: Piece, post: Post, size: int) -> Iterator[Row]:
         """The rows with their answers, in any order, from at most ``size`` workers."""
         waiting, self._alone_since = deque(rows), None
+        moved: set[int] = set()
         while waiting or self._busy:
             wanted = min(size, len(waiting) + len(self._busy))
             while len(self._starting) + len(self._idle) + len(self._busy) < wanted:
@@ -67,6 +69,10 @@ class StandingPool:
                     done = self._received(ref, actor)
                     if done is None:
                         waiting.appendleft(row)
+                    elif _did_not_open(done) and row["number"] not in moved:
+                        moved.add(row["number"])
+                        waiting.appendleft(row)
+                        self._replace(actor)
                     else:
                         yield done
 
@@ -87,6 +93,12 @@ class StandingPool:
         for actor in (*self._starting.values(), *self._idle, *(a for a, _ in self._busy.values())):
             ray.kill(actor)
         self._starting, self._idle, self._busy = {}, [], {}
+
+    def _replace(self, actor: Actor) -> None:
+        """End a worker that could not open what it needs; the next may get a better machine."""
+        self._note("a Ray worker could not open what it needs; its task goes to another")
+        self._idle.remove(actor)
+        ray.kill(actor)
 
     def _start(self, piece: Piece, post: Post) -> Actor:
         options = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": "SPREAD"}
@@ -122,3 +134,9 @@ class StandingPool:
         self._idle.append(actor)
         done: Row = rows[0]
         return done
+
+
+def _did_not_open(done: Row) -> bool:
+    """Whether the worker's own processes waited in vain for something to open."""
+    answer = pickle.loads(done["answer"]) if done.get("answer") else None
+    return bool(answer and answer.error and answer.error[1] == OpeningError.__name__)

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.host import Answer, Host
 from pipelines.engines.pieces import Piece, joined
 from pipelines.task import Task
@@ -55,7 +56,7 @@ class Post:
 
     stage: int
     job: list[Any]  # a reference, in a list or Ray would send the whole job with each call
-    row_timeout_s: float
+    timeouts: Timeouts
     ledger: Any
     lost: int  # so often may one task lose its worker
 
@@ -104,7 +105,7 @@ class Station:
             )
             return Answer(error=("error", "BackendError", text))
         if self._host is None:
-            self._host = Host(ray.get(self._post.job[0]), self._post.row_timeout_s)
+            self._host = Host(ray.get(self._post.job[0]), self._post.timeouts)
         with self._reporting(self._host) as told:
             answer = self._host.run(task)
         rows = Counter(answer.rows)

@@ -1,5 +1,6 @@
 """Who of a standing pool is given work; Ray is played by a few lines here."""
 
+import pickle
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 pytest.importorskip("ray")
 
 from pipelines.engines import ray_standing
+from pipelines.engines.host import Answer
 from pipelines.engines.ray_standing import StandingPool
 from transforms.step import Resources
 
@@ -17,6 +19,8 @@ class PlayedRay:
     def __init__(self) -> None:
         self.busy: set[int] = set()
         self.most, self._refs = 0, 0
+        self.unopened = 0  # so many answers say that a model does not open
+        self.killed = 0
         self.looks_in_vain = 0  # so often nothing is ready: others have the machines
 
     def remote(self, kind: type) -> "PlayedRay":
@@ -44,12 +48,16 @@ class PlayedRay:
         first = sorted(refs, key=lambda ref: ref in self.busy)  # those that start come before
         return first[:1], first[1:]
 
-    def get(self, ref: int) -> list[dict[str, int]]:
+    def get(self, ref: int) -> list[dict[str, Any]]:
         self.busy.discard(ref)
+        if self.unopened:
+            self.unopened -= 1
+            error = ("error", "OpeningError", "synthesize: did not open")
+            return [{"number": ref, "answer": pickle.dumps(Answer(error=error))}]
         return [{"number": ref}]
 
     def kill(self, actor: Any) -> None:
-        """It is gone."""
+        self.killed += 1
 
 
 class PlayedActor:
@@ -89,3 +97,17 @@ def test_a_cluster_that_others_fill_is_told_once_and_waited_for(played: PlayedRa
     (note,) = notes
     assert "2 CPUs" in note
     assert "ray status" in note
+
+
+@pytest.mark.parametrize("unopened", [1, 2])
+def test_what_does_not_open_is_tried_on_another_worker_once(
+    played: PlayedRay, unopened: int
+) -> None:
+    notes: list[str] = []
+    pool = StandingPool(Resources(), note=notes.append)
+    played.unopened = 2 * unopened  # each worker is first asked whether it is up
+    told: Any = ("", "")
+    (done,) = pool.run([{"number": 0}], *told, 1)
+    assert ("answer" in done) == (unopened == 2)
+    assert played.killed == 1
+    assert notes == ["a Ray worker could not open what it needs; its task goes to another"]
