@@ -40,7 +40,10 @@ def check_engine(job: BaseJob) -> None:
             f"-c constraints.txt -e '.[{name}]', on every machine that is to work"
         )
     if name == "beam":
-        _beam_options(job)
+        options = _beam_options(job)
+        from pipelines.engines.beam_reach import check_listening
+
+        check_listening(options, job.engine.beam.wait_s)
 
 
 def start_engine(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:

@@ -44,11 +44,13 @@ class BeamSettings(_Model):
     """What Beam is told: ``options`` are its own pipeline options, the runner among them.
 
     ``accelerator`` is the resource hint of steps that need a GPU, such as
-    ``type:nvidia-l4;count:1;install-nvidia-driver``.
+    ``type:nvidia-l4;count:1;install-nvidia-driver``. ``wait_s`` is how long the server that the
+    options name is waited for.
     """
 
     options: tuple[str, ...] = ()
     accelerator: str | None = None
+    wait_s: Seconds = 30.0
 
 
 class EngineSettings(_Model):

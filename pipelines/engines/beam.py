@@ -180,6 +180,13 @@ class BeamEngine:
         runner = self._options.runner
         if missing and run.error is not None:
             cause = str(run.error).strip().splitlines()
+            if not run.taken:
+                raise BackendError(
+                    f"Beam's {runner} did not take the pipeline: {type(run.error).__name__}: "
+                    f"{cause[-1] if cause else 'no answer in time'}; see whether "
+                    "what listens at the address that its options name is a server of Beam's, of "
+                    "this version (--job_server_timeout: how long it may take to answer)"
+                ) from run.error
             raise BackendError(
                 f"Beam's {runner} ended with {missing} of {count} tasks undone: "
                 f"{type(run.error).__name__}: {cause[-1] if cause else 'no message'}. One of its "
@@ -205,6 +212,11 @@ class _Run:
         self._pipeline = pipeline
         self._result: Any = None
         threading.Thread(target=self._work, daemon=True, name="beam-pipeline").start()
+
+    @property
+    def taken(self) -> bool:
+        """Whether the runner took the pipeline, whatever it did with it."""
+        return self._result is not None
 
     @property
     def state(self) -> str:

@@ -7,7 +7,6 @@ the next one that is free (docs/adr/0050).
 """
 
 import pickle
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,8 +15,9 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 
 from pipelines.engines.pieces import Piece
-from pipelines.engines.ray_cluster import MB, told
+from pipelines.engines.ray_cluster import MB
 from pipelines.engines.ray_station import Post, Row, Station
+from pipelines.engines.ray_waiting import FIRST_S, Waiting
 from schemas.errors import BackendError, OpeningError
 from transforms.step import Resources
 
@@ -36,11 +36,9 @@ class StandingPool:
         wait_s: float = 30.0,
         note: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """``note`` is told, once, where no worker gets a place for ``wait_s``."""
+        """``note`` is told, now and then, where no worker gets a place for ``wait_s``."""
         self.needs = needs
-        self._wait_s, self._note = wait_s, note
-        self._alone_since: float | None = None  # no worker is there, others have the machines
-        self._told = False
+        self._note, self._waiting = note, Waiting(note, min(wait_s, FIRST_S))
         self._starting: dict[Ref, Actor] = {}
         self._idle: list[Actor] = []
         self._busy: dict[Ref, tuple[Actor, Row]] = {}
@@ -48,7 +46,7 @@ class StandingPool:
 
     def run(self, rows: Iterable[Row], piece: Piece, post: Post, size: int) -> Iterator[Row]:
         """The rows with their answers, in any order, from at most ``size`` workers."""
-        waiting, self._alone_since = deque(rows), None
+        waiting = deque(rows)
         moved: set[int] = set()
         while waiting or self._busy:
             wanted = min(size, len(waiting) + len(self._busy))
@@ -60,7 +58,8 @@ class StandingPool:
                 self._busy[actor.do.remote([row], piece, post)] = (actor, row)
             refs = [*self._busy, *self._starting]
             ready, _ = ray.wait(refs, num_returns=1, timeout=POLL_S)
-            self._complain(bool(ready or self._busy))
+            going = ready or self._busy or self._idle
+            self._waiting.look([] if going else [(piece.name, self.needs)])
             for ref in ready:
                 if ref in self._starting:
                     self._greet(ref, wanted)
@@ -75,18 +74,6 @@ class StandingPool:
                         self._replace(actor)
                     else:
                         yield done
-
-    def _complain(self, going: bool) -> None:
-        """Say that nothing goes on because of others: they may end, so it is no error."""
-        now = time.monotonic()
-        if going or self._alone_since is None:
-            self._alone_since = now
-        elif now - self._alone_since > self._wait_s and not self._told:
-            self._told = True
-            self._note(
-                f"no worker with {told(self.needs)} has got a place on the Ray cluster for "
-                f"{self._wait_s:g} s: others have its machines, see `ray status`; the build waits"
-            )
 
     def close(self) -> None:
         """Kill the workers: whatever they finished is in the store."""

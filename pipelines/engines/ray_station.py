@@ -33,12 +33,21 @@ class Ledger:
 
     def __init__(self) -> None:
         self._begun: Counter[tuple[int, str, int]] = Counter()
+        self._up: set[tuple[int, str]] = set()
         self._rows: Counter[str] = Counter()
 
     def begin(self, key: tuple[int, str, int]) -> int:
         """Count one more beginning of a task; how many there were."""
         self._begun[key] += 1
         return self._begun[key]
+
+    def up(self, stage: int, pool: str) -> None:
+        """Take note that a pool of a stage has a worker."""
+        self._up.add((stage, pool))
+
+    def pools_up(self, stage: int) -> set[str]:
+        """The pools of a stage that have, or had, a worker."""
+        return {pool for at, pool in self._up if at == stage}
 
     def tell(self, rows: dict[str, int]) -> None:
         """Take note of rows that went through steps."""
@@ -70,6 +79,7 @@ class Station:
     def __init__(self, piece: Piece, post: Post) -> None:
         self._piece, self._post = piece, post
         self._host: Host | None = None
+        post.ledger.up.remote(post.stage, piece.name)
 
     def ready(self) -> None:
         """Answer, which says that the worker is up."""
