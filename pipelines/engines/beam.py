@@ -36,7 +36,7 @@ from pipelines.engines.host import Answer, anchored, light_beacon, put_out_beaco
 from pipelines.engines.pieces import pieces_of
 from pipelines.task import FinishFit, Job, Receipt, RunPartition, Task
 from schemas.canonical import sha256_hex
-from schemas.errors import BackendError
+from schemas.errors import BackendError, LostWorkersError
 from schemas.store import open_store
 from transforms.step import Resources
 
@@ -187,7 +187,7 @@ class BeamEngine:
                     "what listens at the address that its options name is a server of Beam's, of "
                     "this version (--job_server_timeout: how long it may take to answer)"
                 ) from run.error
-            raise BackendError(
+            raise LostWorkersError(
                 f"Beam's {runner} ended with {missing} of {count} tasks undone: "
                 f"{type(run.error).__name__}: {cause[-1] if cause else 'no message'}. One of its "
                 f"workers may have been killed, or cannot be reached; {RESUME}"

@@ -24,7 +24,7 @@ from pipelines.engines.ray_standing import StandingPool
 from pipelines.engines.ray_station import LEDGER_S, REPORT_S, Ledger, Post
 from pipelines.engines.ray_waiting import FIRST_S, Waiting
 from pipelines.task import Job, Receipt, RunPartition, Task
-from schemas.errors import BackendError
+from schemas.errors import LostWorkersError
 
 logger = logging.getLogger(__name__)
 GROUP = 4  # times the partitions that keep a model busy: what is asked for before it goes on
@@ -80,7 +80,7 @@ class RayEngine:
                 self._listener.finished()
                 yield receipt
         except ray.exceptions.RayError as error:
-            raise BackendError(
+            raise LostWorkersError(
                 f"Ray ended the work: {str(error).strip().splitlines()[-1]}; finished work is kept,"
                 " run the same command to go on. Every machine of the cluster needs this very "
                 "voxmill and its locked requirements"
