@@ -95,20 +95,23 @@ def test_a_torn_commit_record_of_a_running_build_stops_the_removal(tmp_path: Pat
 
 
 def test_a_build_that_begins_while_garbage_goes_waits_for_the_end_of_that(tmp_path: Path) -> None:
-    store, begun = with_rests(tmp_path), threading.Event()
+    store, begun, over = with_rests(tmp_path), threading.Event(), threading.Event()
 
     def build() -> None:
         with planning(store):
             begun.set()
+            over.wait(60.0)
 
     waiting = threading.Thread(target=build)
     with cleaning(store):
         waiting.start()
         while not store.list("running"):
             time.sleep(0.01)
-        assert not begun.wait(1.0)  # two looks for the removal
+        soon = begun.wait(1.0)  # two looks for the removal
+    assert begun.wait(60.0)
+    over.set()
     waiting.join()
-    assert begun.is_set()
+    assert not soon
     assert store.list("cleaning") == []
 
 
@@ -150,6 +153,24 @@ def test_a_build_that_does_not_wait_stops_a_removal_that_has_begun(
     with pytest.raises(ConflictError, match=r"has started since .*\(1 objects of 2 are gone\)"):
         remove(found, store)
     assert len(store.list("shards")) == 1
+
+
+def test_a_long_removal_renews_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = with_rests(tmp_path)
+    store.put(REST.replace("000000-", "000001-"), b"x")
+    monkeypatch.setattr(clean, "AT_ONCE", 1)
+    monkeypatch.setattr(clean, "_SKEW_S", -3600.0)
+    found, marks = find_garbage(store, 0), list[str]()
+    real = store.put
+
+    def put(path: str, data: bytes) -> None:
+        marks.extend([path] if path.startswith(lease.CLEANING) else [])
+        real(path, data)
+
+    monkeypatch.setattr(store, "put", put)
+    remove(found, store)
+    assert (len(marks), len(set(marks))) == (3, 1)
+    assert store.list("shards") == []
 
 
 def test_a_removal_that_was_killed_holds_back_no_build_for_ever(tmp_path: Path) -> None:
