@@ -9,22 +9,21 @@ from functools import partial
 from threading import Lock
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipelines.graph import CONVERSATIONS, UTTERANCES, Pipeline, is_verdict, written
+from pipelines.graph import CONVERSATIONS, UTTERANCES, Pipeline, written
 from pipelines.health import cause_of
 from pipelines.memo import KEY, Memo, row_keys
+from pipelines.tables import Tables, conform_live, gather, live, nullable, scattered
 from pipelines.watch import Opening, StepStats, Watch, unwatched
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
-from schemas.conformance import check_conformance, conform, plain
+from schemas.conformance import check_conformance, plain
 from schemas.errors import RowError, SchemaError, VoxmillError
 from transforms.asks import AskFn, Asks, AsksSpeech, SendFn
 from transforms.backends.chat.desk import Desk, MemoryDesk
 from transforms.backends.chat.office import Office
-from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, SomeRowsFailed, Step
+from transforms.step import Artifacts, BatchFn, Explode, Gather, SomeRowsFailed, Step
 
 logger = logging.getLogger(__name__)
-Tables = dict[str, pa.Table]
 
 
 class Evaluator:
@@ -180,7 +179,7 @@ class Evaluator:
             if compute:
                 rows |= {keys[row]: found.table.num_rows + n for n, row in enumerate(new)}
             positions = [rows.get(key) for key in keys]
-        return _scatter(table, alive, results, positions, columns, step.name)
+        return scattered(table, alive, results, positions, columns, step.name)
 
     def _compute(
         self,
@@ -300,7 +299,7 @@ class Evaluator:
         for item in columns:
             if item.name not in table.column_names:
                 table = table.append_column(item, pa.nulls(table.num_rows, item.type))
-        table = _nullable(table.select(columns.names))
+        table = nullable(table.select(columns.names))
         own_errors = step.name + ERROR_SUFFIX in step.writes.names
         return _dated(table, step, self.generation) if own_errors else table
 
@@ -312,62 +311,6 @@ class Evaluator:
         )
 
 
-def live(table: pa.Table) -> pa.ChunkedArray:
-    """A mask of the rows that no step has rejected or failed yet."""
-    alive = pa.chunked_array([pa.array([True] * table.num_rows, pa.bool_())])
-    for name in table.column_names:
-        if is_verdict(name):
-            column = table.column(name)
-            good = (
-                column.is_null()
-                if name.endswith(ERROR_SUFFIX)
-                else pc.equal(pc.fill_null(pc.list_value_length(column), 0), 0)
-            )
-            alive = pc.and_(alive, good)
-    return alive
-
-
-def conform_live(
-    node: Node, table: pa.Table, alive: pa.ChunkedArray | None = None
-) -> pa.RecordBatch:
-    """The live rows of the columns that a node reads, checked; no other column is copied."""
-    missing = [name for name in node.reads.names if name not in table.column_names]
-    shown = table if missing else table.select(node.reads.names)
-    alive = live(table) if alive is None else alive
-    if not pc.all(alive, min_count=0).as_py():  # filtering copies, audio too
-        shown = shown.filter(alive)
-    return conform(node.name, shown, node.reads)
-
-
-def gather(node: Gather, conversations: pa.Table, utterances: pa.Table) -> pa.Table:
-    """Nest utterances under their conversation; its first failed utterance fails it."""
-    errors = _first_errors(utterances)
-    nested: dict[str, list[dict[str, object]]] = {}
-    failed: dict[str, RowFailure] = {}
-    ids = utterances.column("id").to_pylist()
-    for key, row, error in zip(
-        ids, utterances.select(node.reads.names).to_pylist(), errors, strict=True
-    ):
-        nested.setdefault(key, []).append(row)
-        if error is not None:
-            failed.setdefault(key, error)
-    column, error_column = written(node)
-    keys = conversations.column("id").to_pylist()
-    return conversations.append_column(
-        column, pa.array([nested.get(key, []) for key in keys], column.type)
-    ).append_column(error_column, pa.array([failed.get(key) for key in keys], error_column.type))
-
-
-def _first_errors(table: pa.Table) -> list[RowFailure | None]:
-    found: list[RowFailure | None] = [None] * table.num_rows
-    for name in table.column_names:
-        if name.endswith(ERROR_SUFFIX):
-            for row, error in enumerate(table.column(name).to_pylist()):
-                if found[row] is None:
-                    found[row] = error
-    return found
-
-
 def _first_positions(keys: list[str], known: Mapping[str, int]) -> list[int]:
     """The rows to compute: one per key that is not known."""
     seen: set[str] = set()
@@ -377,11 +320,6 @@ def _first_positions(keys: list[str], known: Mapping[str, int]) -> list[int]:
             seen.add(key)
             new.append(row)
     return new
-
-
-def _nullable(table: pa.Table) -> pa.Table:
-    """Without nullability and metadata: dead rows hold nulls, and packs are compared by type."""
-    return pa.Table.from_arrays(table.columns, schema=plain(table.schema))
 
 
 def _dated(table: pa.Table, step: Step, generation: int) -> pa.Table:
@@ -401,40 +339,3 @@ def _failed(step: Step, columns: pa.Schema, error: RowFailure) -> pa.Table:
         ],
         schema=plain(columns),
     )
-
-
-def _scatter(
-    table: pa.Table,
-    alive: pa.ChunkedArray,
-    results: pa.Table,
-    positions: list[int | None],
-    columns: pa.Schema,
-    step: str,
-) -> pa.Table:
-    """Add the results to their rows; rows without one hold nulls.
-
-    ``positions`` has, for each live row in order, its row in ``results``, or None for a row that
-    was only looked for: it fails as NotComputed, so that no later step is shown its nulls.
-    """
-    remaining = iter(positions)
-    rows = [next(remaining) if good else None for good in alive.to_pylist()]
-    taken = results.select(columns.names).take(pa.array(rows, pa.int64()))
-    for item in columns:
-        column = taken.column(item.name)
-        if item.name == step + ERROR_SUFFIX and None in positions:
-            absent = failure(step, "NotComputed", "", retryable=True)
-            values = [
-                absent if good and row is None else value
-                for good, row, value in zip(
-                    alive.to_pylist(), rows, column.to_pylist(), strict=True
-                )
-            ]
-            column = pa.array(values, item.type)
-        replaced = table.schema.get_field_index(item.name)
-        if replaced >= 0:  # the graph has checked that the step may
-            old = table.column(replaced)
-            column = pc.if_else(alive, column, old)  # dead rows keep what they had
-            table = table.set_column(replaced, pa.field(item.name, item.type), column)
-        else:
-            table = table.append_column(pa.field(item.name, item.type), column)
-    return table

@@ -20,7 +20,8 @@ from pipelines.engines.clocks import Timeouts
 from pipelines.engines.host import Answer, Host, burns, together
 from pipelines.engines.pieces import Piece
 from pipelines.memo import pack_bytes, unpack
-from pipelines.task import FinishFit, Job, Task, merge_parts
+from pipelines.task import FinishFit, Job, Task
+from pipelines.worker import merge_parts
 from schemas.canonical import sha256_hex
 from schemas.errors import VoxmillError
 from schemas.snapshot import FileEntry, read_verified

@@ -13,8 +13,9 @@ from pipelines.engines import worker
 from pipelines.engines.clocks import Clocks, Stuck, Timeouts
 from pipelines.engines.engine import Listener
 from pipelines.engines.poison import OPENINGS, Suspicion, describe, ended_itself
-from pipelines.task import Job, Receipt, Task, Worker
+from pipelines.task import Job, Receipt, Task
 from pipelines.watch import Watch
+from pipelines.worker import Worker
 from schemas import errors
 from schemas.errors import BackendError, OpeningError, VoxmillError
 
@@ -136,7 +137,7 @@ class LocalEngine:
                 if message[0] != "done":
                     raise_told(*message)
                 yield message[1]
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # it may have died in the midst of a message
             slot.drained = True
 
     def _bury(self) -> Iterator[_Tracked]:

@@ -14,8 +14,9 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from pipelines.engines.clocks import ENTER, LEFT, OPEN, OPENED, this_thread
-from pipelines.task import Job, Worker
+from pipelines.task import Job
 from pipelines.watch import WORKER, Poison, Watch
+from pipelines.worker import Worker
 from schemas.errors import VoxmillError
 from schemas.store import explain_local
 

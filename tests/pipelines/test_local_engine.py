@@ -18,7 +18,8 @@ import pytest
 from pipelines.engines import worker
 from pipelines.engines.clocks import Timeouts
 from pipelines.engines.local import LocalEngine
-from pipelines.task import Job, MergeParts, State, Worker
+from pipelines.task import Job, MergeParts, State
+from pipelines.worker import Worker
 from schemas.errors import StoreError
 from schemas.store import StoreAddress
 from tests.builders import pipeline
