@@ -22,8 +22,8 @@ from jobs.settings.job import JobSettings
 from jobs.settings.jobfile import load_overridden
 from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
-from pipelines.evaluate import gather, live
 from pipelines.graph import PLANNED, Pipeline
+from pipelines.tables import gather, live
 from schemas.conformance import plain
 from schemas.conversation import row_id
 from transforms.step import BatchFn, Explode, Fit, Gather, Step

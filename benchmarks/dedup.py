@@ -29,7 +29,7 @@ from jobs.sources.read import read_source
 from jobs.sources.settings import SourceSettings
 from pipelines.memo import pack_bytes, unpack
 from pipelines.reduction import levels
-from pipelines.task import merge_parts
+from pipelines.worker import merge_parts
 from schemas.columns import Reason
 from schemas.conversation import Turn, row_id, turn
 from schemas.store import Store, open_store

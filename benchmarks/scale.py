@@ -36,15 +36,7 @@ from pipelines.memo import pack_bytes
 from pipelines.outcome import OUTCOME
 from pipelines.plan import Partition, PlannedShard
 from pipelines.request import Planned, Request, prepare
-from pipelines.task import (
-    AssembleShard,
-    FinishFit,
-    Job,
-    MergeParts,
-    Receipt,
-    RunPartition,
-    Task,
-)
+from pipelines.task import AssembleShard, FinishFit, Job, MergeParts, Receipt, RunPartition, Task
 from schemas.canonical import sha256_hex
 from schemas.columns import field
 from schemas.conversation import CONVERSATION, content_hash, turn

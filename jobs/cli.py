@@ -28,11 +28,18 @@ from jobs.summary import (
     json_line,
     print_summary,
 )
-from schemas.errors import SettingsError, SystemicError, VoxmillError
+from schemas.errors import (
+    LostWorkersError,
+    OpeningError,
+    SettingsError,
+    SystemicError,
+    VoxmillError,
+)
 from schemas.snapshot import current_version
 from schemas.store import explain_local, open_store
 
 EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h
+EXIT_AGAIN = 75  # EX_TEMPFAIL: other machines may do better
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
 DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
@@ -55,6 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemicError as error:
         sys.stderr.write(f"voxmill: error: {error}\n")
         return EXIT_FAILED_ROWS
+    except (LostWorkersError, OpeningError) as error:
+        sys.stderr.write(f"voxmill: error: {error}\n")
+        return EXIT_AGAIN
     except VoxmillError as error:
         sys.stderr.write(f"voxmill: error: {error}\n")
         return EXIT_USAGE

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jobs.settings.job import BaseJob
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.task import Job
@@ -39,7 +40,10 @@ def check_engine(job: BaseJob) -> None:
             f"-c constraints.txt -e '.[{name}]', on every machine that is to work"
         )
     if name == "beam":
-        _beam_options(job)
+        options = _beam_options(job)
+        from pipelines.engines.beam_reach import check_listening
+
+        check_listening(options, job.engine.beam.wait_s)
 
 
 def start_engine(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
@@ -48,13 +52,17 @@ def start_engine(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
     return starters[job.engine.name](job, listener)
 
 
+def _timeouts(job: BaseJob) -> Timeouts:
+    return Timeouts(row_s=job.engine.row_timeout_s, open_s=job.engine.open_timeout_s)
+
+
 def _local(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
     workers = num_workers(job)
 
     def start(work: Job) -> Engine:
         if workers == 0:
             return InlineEngine(work, listener)
-        return LocalEngine(work, workers, job.engine.row_timeout_s, listener)
+        return LocalEngine(work, workers, _timeouts(job), listener)
 
     return start
 
@@ -66,14 +74,14 @@ def _ray(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
     from pipelines.engines.ray_engine import RayEngine
 
     options = options_of(job)
-    return lambda work: RayEngine(work, options, job.engine.row_timeout_s, listener)
+    return lambda work: RayEngine(work, options, _timeouts(job), listener)
 
 
 def _beam(job: BaseJob, listener: Listener) -> Callable[[Job], Engine]:
     options = _beam_options(job)
     from pipelines.engines.beam import BeamEngine
 
-    return lambda work: BeamEngine(work, options, job.engine.row_timeout_s, listener)
+    return lambda work: BeamEngine(work, options, _timeouts(job), listener)
 
 
 def _beam_options(job: BaseJob) -> "BeamOptions":

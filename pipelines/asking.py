@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from pipelines.evaluate import Evaluator, StepStats, Watch
+from pipelines.evaluate import Evaluator
 from pipelines.graph import UTTERANCES, Pipeline
 from pipelines.health import Care, Health
 from pipelines.plan import FLAC_BYTES_PER_S, Partition, load_partition
 from pipelines.replies import StoreDesk, read_listing, used_calls
+from pipelines.watch import StepStats, Watch
 from schemas.errors import SystemicError
 from schemas.snapshot import FileEntry
 from schemas.store import Store
@@ -187,11 +188,11 @@ def ask_ahead(
         return _summed(evaluate(item, replace(watch, ahead=True)) for item in partitions)
 
     def done(step: str, rows: int) -> None:
-        with lock:  # the pipe to the driver takes one message at a time
+        with lock:
             watch.done(step, rows)
 
-    # Nothing is "entered": a request may rightly wait longer than row_timeout_s, and has its own.
-    side_by_side = Watch(done=done, ahead=True)
+    # Steps that ask are not "entered": a request may outlast row_timeout_s, and has its own.
+    side_by_side = replace(watch, done=done, ahead=True)
 
     asked = [step for one in rounds(evaluator.pipeline, until)[-1:] for step in one.steps]
     pool = ThreadPoolExecutor(num_threads(asked, partitions))

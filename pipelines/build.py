@@ -15,7 +15,7 @@ from typing import Any
 
 from pipelines.asking import add_spent, rounds
 from pipelines.carry import Carry
-from pipelines.commit import Commit, Lost, claim, commit_path, is_whole, read_commit
+from pipelines.commit import Commit, Lost, claim, is_whole
 from pipelines.damage import file_damage
 from pipelines.engines.engine import Engine, Listener
 from pipelines.health import Care, Health
@@ -23,10 +23,11 @@ from pipelines.increment import carry_of
 from pipelines.lease import holding
 from pipelines.memo import Memo, unpack
 from pipelines.outcome import each_outcome
-from pipelines.plan import PlannedShard, write_plan
+from pipelines.plan import write_plan
 from pipelines.publish import Ending, point_to_latest, publish
 from pipelines.reduction import levels
 from pipelines.request import Planned, state_of
+from pipelines.stands import check_mended, standing, whole_pins
 from pipelines.task import (
     AskAhead,
     AssembleShard,
@@ -40,10 +41,10 @@ from pipelines.task import (
     Task,
 )
 from pipelines.telemetry import Telemetry
+from pipelines.watch import Poison
 from pipelines.work_format import claim_work
-from schemas.canonical import pretty_json
-from schemas.errors import DamageError, StoreError, SystemicError
-from schemas.snapshot import FileEntry, Manifest, read_verified
+from schemas.errors import StoreError, SystemicError
+from schemas.snapshot import FileEntry, Manifest
 from schemas.store import Store, open_store
 from transforms.environment import environment
 
@@ -84,6 +85,7 @@ class _Run:
     artifacts: dict[str, FileEntry]
     carry: Carry | None = None
     again: dict[str, list[str]] = field(default_factory=dict)  # old rows that were judged anew
+    poison: dict[str, Poison] = field(default_factory=dict)  # by partition, found in the last pass
     rows: dict[str, int] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
@@ -183,7 +185,7 @@ def build(
         shown()
         engine = start(job)
         try:
-            run = _Run(planned, engine, listener, _whole_pins(output, planned), carry)
+            run = _Run(planned, engine, listener, whole_pins(output, planned), carry)
             run.health = Health(care)
             if telemetry is not None:
                 run.counted = telemetry.counted
@@ -235,7 +237,12 @@ def _exhibits(run: _Run, output: Store, work: Store, manifest: Manifest) -> list
     for row in chosen:
         by_partition.setdefault(row["partition"], []).append(row["id"])
     tasks = [
-        Exhibit(state=run.state, partition=partitions[name], ids=tuple(ids))
+        Exhibit(
+            state=run.state,
+            partition=partitions[name],
+            ids=tuple(ids),
+            poison=run.poison.get(name, {}),
+        )
         for name, ids in by_partition.items()
     ]
     receipts = run.stage("exhibits", tasks, len(tasks))
@@ -260,11 +267,16 @@ def _run(run: _Run, output: Store, work: Store) -> Manifest:
         for step, spent in receipt.get("calls", {}).items():
             add_spent(run.calls.setdefault(step, {}), spent)
     run.again = {receipt["partition"]: receipt["again"] for receipt in receipts}
+    run.poison = {
+        receipt["partition"]: {(step, key): (kind, why) for step, key, kind, why in found}
+        for receipt in receipts
+        if (found := receipt.get("poison"))
+    }
     commits = _assemble(run, output)
     run.listener.stage("publish", 1)
     began = time.monotonic()
     if planned.published and planned.parent is not None:
-        _mended(planned.parent, run, commits)
+        check_mended(planned.parent, run.artifacts, commits)
     manifest = publish(
         output,
         work,
@@ -357,7 +369,7 @@ def _assemble(run: _Run, output: Store) -> list[Commit]:
     commits: list[Commit] = []
     tasks = []
     for shard in planned.plan.shards:
-        commit = _standing(output, planned, shard)
+        commit = standing(output, planned, shard)
         if commit is not None:
             commits.append(commit)
             continue
@@ -368,62 +380,11 @@ def _assemble(run: _Run, output: Store) -> list[Commit]:
                 commits.append(claim(output, planned.build_id, shard, record))
                 continue
         members = tuple(partitions[name] for name in shard.partitions)
-        tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members))
+        poison = {
+            row: end for item in members for row, end in run.poison.get(item.name, {}).items()
+        }
+        tasks.append(AssembleShard(state=run.state, shard=shard, partitions=members, poison=poison))
     receipts = run.stage("shards", tasks, len(tasks))
     commits += [receipt["commit"] for receipt in receipts]
     run.lost += [receipt["lost"] for receipt in receipts if receipt["lost"] is not None]
     return sorted(commits, key=lambda commit: commit["planned"])
-
-
-def _standing(output: Store, planned: Planned, shard: PlannedShard) -> Commit | None:
-    """The commit of a shard that is committed and whole; a damaged one is to be made again."""
-    try:
-        commit = read_commit(output, planned.build_id, shard)
-    except DamageError as error:
-        logger.warning("%s; the shard is committed again", error)
-        output.delete(commit_path(planned.build_id, shard))
-        return None
-    if commit is None or commit["shard"] is None or is_whole(output, commit["shard"]):
-        return commit
-    if not planned.published:  # it may come out otherwise now, and no snapshot names it yet
-        logger.warning("%s is damaged or gone; it is committed again", commit["shard"]["name"])
-        output.delete(commit_path(planned.build_id, shard))
-    return None
-
-
-def _whole_pins(output: Store, planned: Planned) -> dict[str, FileEntry]:
-    """The pinned artifacts that can be read. A damaged one is fitted again if these rows made it.
-
-    One that an earlier snapshot fitted cannot be: its rows were others. Raises DamageError then.
-    """
-    whole = {}
-    unpinned = {fit.name for fit in planned.request.pipeline.fits() if not fit.pinned}
-    first = planned.parent is not None and planned.parent["parent"] is None
-    for name, entry in planned.pins.items():
-        try:
-            read_verified(output, entry)
-            whole[name] = entry
-        except (DamageError, StoreError) as error:
-            if not planned.published or not (first or name in unpinned):
-                raise DamageError(
-                    f"{output.uri}/{entry['name']}: damaged or gone, and fitted on the rows of an "
-                    "earlier snapshot; restore it from a copy, or build with --refit, which fits "
-                    "anew into a new snapshot"
-                ) from error
-    return whole
-
-
-def _mended(before: Manifest, run: _Run, commits: list[Commit]) -> None:
-    """Raise DamageError unless what was computed again is what the snapshot names."""
-    for name, entry in before["artifacts"].items():
-        if run.artifacts.get(name) != entry:
-            raise DamageError(
-                f"artifact {name} was damaged and comes out different when fitted again; restore "
-                f"{entry['name']} from a copy, or build with --refit into a new snapshot"
-            )
-    made = [commit["shard"] for commit in commits if commit["shard"] is not None]
-    if made != before["shards"]:
-        raise DamageError(
-            "a shard was damaged and comes out different when computed again: "
-            f"{pretty_json([made, before['shards']]).decode()[:2000]}"
-        )

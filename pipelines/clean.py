@@ -31,9 +31,11 @@ _OURS: Final = (
     (r"inputs/plan-[0-9a-f]{12}\.json", "a plan that was never published"),
     (r"artifacts/[a-z_]+-[0-9a-f]{12}", "an artifact that no snapshot names"),
     (rf"{probe.FOLDER}/[0-9a-f]{{16}}", "a probe"),
+    (rf"{lease.CLEANING}/[0-9a-f]{{16}}\.json", "the mark of a removal that was killed"),
     (rf"{lease.FOLDER}/[0-9a-f]{{24}}-[0-9a-f]{{8}}\.json", "the sign of life of a dead build"),
 )
 _SCRATCH: Final = re.compile(r"(builds/[0-9a-f]{24}-[0-9a-f]{8})/.+")
+AT_ONCE: Final = 500  # objects that go between two looks for builds
 _SKEW_S: Final = 60.0  # between two objects' times in one store
 
 
@@ -115,17 +117,27 @@ def live(output: Store, now_s: float) -> list[Lease]:
 
 
 def remove(found: Found, output: Store, *, none_running: bool = False) -> None:
-    """Remove what was found. Raises ConflictError if a build has started since."""
+    """Remove what was found. Raises ConflictError if a build has started since.
+
+    Builds that begin meanwhile wait; those of a release that does not wait are looked for between
+    every AT_ONCE objects.
+    """
     known = {item.path for item in found.running}
-    new = [] if none_running else live(output, probe.clock_s(output))
-    if any(item.path not in known for item in new):
-        raise ConflictError(
-            f"{output.uri}: a build has started since this look began; run the same command again"
-        )
-    found.store.delete_many(item.path for item in found.garbage if item.unfinished is None)
-    for item in found.garbage:
-        if item.unfinished is not None:
-            found.store.discard(item.unfinished)
+    with lease.cleaning(output) as renew:
+        for start in range(0, len(found.garbage), AT_ONCE):
+            renew()
+            new = [] if none_running else live(output, probe.clock_s(output))
+            if any(item.path not in known for item in new):
+                gone = f" ({start} objects of {len(found.garbage)} are gone)" if start else ""
+                raise ConflictError(
+                    f"{output.uri}: a build has started since this look began{gone}; run the same "
+                    "command again"
+                )
+            some = found.garbage[start : start + AT_ONCE]
+            found.store.delete_many(item.path for item in some if item.unfinished is None)
+            for item in some:
+                if item.unfinished is not None:
+                    found.store.discard(item.unfinished)
 
 
 def _needed_since_s(running: Iterable[Lease]) -> float:

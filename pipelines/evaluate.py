@@ -2,67 +2,28 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
 from functools import partial
 from threading import Lock
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipelines.graph import CONVERSATIONS, UTTERANCES, Pipeline, is_verdict, written
+from pipelines.graph import CONVERSATIONS, UTTERANCES, Pipeline, written
 from pipelines.health import cause_of
 from pipelines.memo import KEY, Memo, row_keys
+from pipelines.tables import Tables, conform_live, gather, live, nullable, scattered
+from pipelines.watch import Opening, StepStats, Watch, unwatched
 from schemas.columns import ERROR_SUFFIX, RowFailure, failure
-from schemas.conformance import check_conformance, conform, plain
+from schemas.conformance import check_conformance, plain
 from schemas.errors import RowError, SchemaError, VoxmillError
 from transforms.asks import AskFn, Asks, AsksSpeech, SendFn
 from transforms.backends.chat.desk import Desk, MemoryDesk
 from transforms.backends.chat.office import Office
-from transforms.step import Artifacts, BatchFn, Explode, Gather, Node, SomeRowsFailed, Step
+from transforms.step import Artifacts, BatchFn, Explode, Gather, SomeRowsFailed, Step
 
 logger = logging.getLogger(__name__)
-Poison = Mapping[tuple[str, str], tuple[str, str]]
-Tables = dict[str, pa.Table]
-
-
-@dataclass
-class StepStats:
-    """What one evaluation did in one step."""
-
-    rows: int = 0
-    computed: int = 0
-    missing: int = 0  # rows that a look without computing found no result for
-    busy_s: float = 0.0
-    failed: int = 0  # of those computed
-    retried: int = 0  # attempts after a row's first
-    causes: Counter[str] = field(default_factory=Counter)  # of failures, see cause_of
-
-    def add(self, other: "StepStats") -> None:
-        """Count what another evaluation did too."""
-        for item in fields(self):
-            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How an evaluation is watched: told each (step, row key) entered and each row done.
-
-    ``ahead``: requests about speech are sent, and what makes or hears speech does nothing: its rows
-    go on only where the memo has them.
-
-    ``solo`` cuts batches to one row and keeps each row's result at once: the way in which the row
-    that kills its process is found. ``poison`` names the rows found so, and how they end.
-    """
-
-    entering: Callable[[str, str], None] = lambda step, key: None
-    done: Callable[[str, int], None] = lambda step, rows: None
-    solo: bool = False
-    poison: Poison = field(default_factory=dict)
-    ahead: bool = False
 
 
 class Evaluator:
@@ -79,6 +40,7 @@ class Evaluator:
         compute: bool = True,
         desk: Callable[[str], Desk] = lambda partition: MemoryDesk(),
         row_attempts: int = 1,
+        opening: Opening = unwatched,
     ) -> None:
         self.pipeline = pipeline
         self.memo = memo
@@ -88,6 +50,7 @@ class Evaluator:
         self.compute = compute
         self.desk = desk
         self.row_attempts = row_attempts
+        self.opening = opening
         self._open: dict[str, BatchFn] = {}
         self._asking: dict[str, AskFn] = {}
         self._sending: dict[str, SendFn] = {}
@@ -118,7 +81,8 @@ class Evaluator:
                 table = tables[node.table]
                 tables[node.table] = self._step(node, table, partition, watch, stats[node.name])
             elif isinstance(node, Explode):
-                tables[UTTERANCES] = self._explode(node, tables[CONVERSATIONS], partition)
+                table = tables[CONVERSATIONS]
+                tables[UTTERANCES] = self._explode(node, table, partition, watch)
             elif isinstance(node, Gather):
                 tables[CONVERSATIONS] = gather(node, tables[CONVERSATIONS], tables[UTTERANCES])
         return tables, stats
@@ -133,19 +97,21 @@ class Evaluator:
                     if isinstance(node, Step)
                     else node.open()
                 )
-                self._open[node.name] = self._stack.enter_context(context)
+                with self.opening(node.name):
+                    self._open[node.name] = self._stack.enter_context(context)
             return self._open[node.name]
 
     def _ask_fn(self, step: Asks) -> AskFn:
         if step.name not in self._asking:
-            opening = step.open_asking(self._the_office())
-            self._asking[step.name] = self._stack.enter_context(opening)
+            context = step.open_asking(self._the_office())
+            with self.opening(step.name):
+                self._asking[step.name] = self._stack.enter_context(context)
         return self._asking[step.name]
 
     def _the_office(self) -> Office:
         """Steps that ask share one office, and with it their models."""
         if self._office is None:
-            self._office = Office()
+            self._office = Office(self.opening)
             self._stack.callback(self._office.close)
         return self._office
 
@@ -153,13 +119,17 @@ class Evaluator:
         """Send the requests of some rows; their replies are kept at the partition's desk."""
         with self._lock:
             if step.name not in self._sending:
-                opening = step.open_ahead(self._the_office())
-                self._sending[step.name] = self._stack.enter_context(opening)
+                context = step.open_ahead(self._the_office())
+                with self.opening(step.name):
+                    self._sending[step.name] = self._stack.enter_context(context)
         self._sending[step.name](batch, self.desk(partition))
 
-    def _explode(self, node: Explode, table: pa.Table, partition: str) -> pa.Table:
+    def _explode(self, node: Explode, table: pa.Table, partition: str, watch: Watch) -> pa.Table:
         batch = conform_live(node, table)
-        result = self._batch_fn(node, partition)(batch)
+        run = self._batch_fn(node, partition)
+        watch.entering(node.name, "")
+        result = run(batch)
+        watch.left()
         check_conformance(node.name, "writes", result, node.writes)
         return pa.Table.from_batches([result])
 
@@ -170,7 +140,8 @@ class Evaluator:
         batch = conform_live(step, table, alive)
         stats.rows = batch.num_rows
         columns = pa.schema(written(step))
-        keys = row_keys(batch) if step.memo or watch.poison else [""] * batch.num_rows
+        named = step.memo or watch.solo or watch.poison
+        keys = row_keys(batch) if named else [""] * batch.num_rows
         if not step.memo or self.memo is None:
             results = self._compute(step, batch, keys, partition, watch, stats)
             positions: list[int | None] = list(range(batch.num_rows))
@@ -208,7 +179,7 @@ class Evaluator:
             if compute:
                 rows |= {keys[row]: found.table.num_rows + n for n, row in enumerate(new)}
             positions = [rows.get(key) for key in keys]
-        return _scatter(table, alive, results, positions, columns, step.name)
+        return scattered(table, alive, results, positions, columns, step.name)
 
     def _compute(
         self,
@@ -230,8 +201,8 @@ class Evaluator:
             names = keys[start : start + size]
             poisoned = [watch.poison.get((step.name, name)) for name in names]
             # What waits for a server has limits of its own; to find a killer, all are watched.
-            waits = isinstance(step, Asks) and step.server_times_rows
-            if step.memo and (watch.solo or not waits):
+            waits = isinstance(step, Asks) and (step.server_times_rows or watch.ahead)
+            if watch.solo or not waits:
                 watch.entering(step.name, names[0] if len(names) == 1 else "")
             if any(poisoned):
                 parts += [
@@ -244,6 +215,8 @@ class Evaluator:
                 parts.append(self._guarded(step, piece, columns, partition, stats))
             if step.memo:
                 watch.done(step.name, len(names))
+            else:
+                watch.left()
         for part in parts:
             errors = part.column(step.name + ERROR_SUFFIX).drop_null().to_pylist()
             stats.failed += len(errors)
@@ -326,7 +299,7 @@ class Evaluator:
         for item in columns:
             if item.name not in table.column_names:
                 table = table.append_column(item, pa.nulls(table.num_rows, item.type))
-        table = _nullable(table.select(columns.names))
+        table = nullable(table.select(columns.names))
         own_errors = step.name + ERROR_SUFFIX in step.writes.names
         return _dated(table, step, self.generation) if own_errors else table
 
@@ -338,62 +311,6 @@ class Evaluator:
         )
 
 
-def live(table: pa.Table) -> pa.ChunkedArray:
-    """A mask of the rows that no step has rejected or failed yet."""
-    alive = pa.chunked_array([pa.array([True] * table.num_rows, pa.bool_())])
-    for name in table.column_names:
-        if is_verdict(name):
-            column = table.column(name)
-            good = (
-                column.is_null()
-                if name.endswith(ERROR_SUFFIX)
-                else pc.equal(pc.fill_null(pc.list_value_length(column), 0), 0)
-            )
-            alive = pc.and_(alive, good)
-    return alive
-
-
-def conform_live(
-    node: Node, table: pa.Table, alive: pa.ChunkedArray | None = None
-) -> pa.RecordBatch:
-    """The live rows of the columns that a node reads, checked; no other column is copied."""
-    missing = [name for name in node.reads.names if name not in table.column_names]
-    shown = table if missing else table.select(node.reads.names)
-    alive = live(table) if alive is None else alive
-    if not pc.all(alive, min_count=0).as_py():  # filtering copies, audio too
-        shown = shown.filter(alive)
-    return conform(node.name, shown, node.reads)
-
-
-def gather(node: Gather, conversations: pa.Table, utterances: pa.Table) -> pa.Table:
-    """Nest utterances under their conversation; its first failed utterance fails it."""
-    errors = _first_errors(utterances)
-    nested: dict[str, list[dict[str, object]]] = {}
-    failed: dict[str, RowFailure] = {}
-    ids = utterances.column("id").to_pylist()
-    for key, row, error in zip(
-        ids, utterances.select(node.reads.names).to_pylist(), errors, strict=True
-    ):
-        nested.setdefault(key, []).append(row)
-        if error is not None:
-            failed.setdefault(key, error)
-    column, error_column = written(node)
-    keys = conversations.column("id").to_pylist()
-    return conversations.append_column(
-        column, pa.array([nested.get(key, []) for key in keys], column.type)
-    ).append_column(error_column, pa.array([failed.get(key) for key in keys], error_column.type))
-
-
-def _first_errors(table: pa.Table) -> list[RowFailure | None]:
-    found: list[RowFailure | None] = [None] * table.num_rows
-    for name in table.column_names:
-        if name.endswith(ERROR_SUFFIX):
-            for row, error in enumerate(table.column(name).to_pylist()):
-                if found[row] is None:
-                    found[row] = error
-    return found
-
-
 def _first_positions(keys: list[str], known: Mapping[str, int]) -> list[int]:
     """The rows to compute: one per key that is not known."""
     seen: set[str] = set()
@@ -403,11 +320,6 @@ def _first_positions(keys: list[str], known: Mapping[str, int]) -> list[int]:
             seen.add(key)
             new.append(row)
     return new
-
-
-def _nullable(table: pa.Table) -> pa.Table:
-    """Without nullability and metadata: dead rows hold nulls, and packs are compared by type."""
-    return pa.Table.from_arrays(table.columns, schema=plain(table.schema))
 
 
 def _dated(table: pa.Table, step: Step, generation: int) -> pa.Table:
@@ -427,40 +339,3 @@ def _failed(step: Step, columns: pa.Schema, error: RowFailure) -> pa.Table:
         ],
         schema=plain(columns),
     )
-
-
-def _scatter(
-    table: pa.Table,
-    alive: pa.ChunkedArray,
-    results: pa.Table,
-    positions: list[int | None],
-    columns: pa.Schema,
-    step: str,
-) -> pa.Table:
-    """Add the results to their rows; rows without one hold nulls.
-
-    ``positions`` has, for each live row in order, its row in ``results``, or None for a row that
-    was only looked for: it fails as NotComputed, so that no later step is shown its nulls.
-    """
-    remaining = iter(positions)
-    rows = [next(remaining) if good else None for good in alive.to_pylist()]
-    taken = results.select(columns.names).take(pa.array(rows, pa.int64()))
-    for item in columns:
-        column = taken.column(item.name)
-        if item.name == step + ERROR_SUFFIX and None in positions:
-            absent = failure(step, "NotComputed", "", retryable=True)
-            values = [
-                absent if good and row is None else value
-                for good, row, value in zip(
-                    alive.to_pylist(), rows, column.to_pylist(), strict=True
-                )
-            ]
-            column = pa.array(values, item.type)
-        replaced = table.schema.get_field_index(item.name)
-        if replaced >= 0:  # the graph has checked that the step may
-            old = table.column(replaced)
-            column = pc.if_else(alive, column, old)  # dead rows keep what they had
-            table = table.set_column(replaced, pa.field(item.name, item.type), column)
-        else:
-            table = table.append_column(pa.field(item.name, item.type), column)
-    return table

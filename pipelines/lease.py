@@ -1,9 +1,14 @@
-"""A running build's sign of life on its output, so that nothing of it is taken for garbage."""
+"""A running build's sign of life on its output, so that nothing of it is taken for garbage.
+
+A build that begins and a `clean` that deletes see each other: each first writes its own mark and
+then looks for the other's. If both see both, the removal gives way and the build goes on.
+"""
 
 import json
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +21,9 @@ from schemas.store import Store
 
 logger = logging.getLogger(__name__)
 FOLDER = "running"
+CLEANING = "cleaning"
 BEAT_S = 10.0
+POLL_S = 0.5
 LIVE_S = 300.0  # a sign of life that is older belongs to a build that died
 
 
@@ -59,6 +66,9 @@ def holding(
     meta = store.head(path)
     record["started_s"] = None if meta is None else meta.modified_s
     store.put(path, pretty_json(record))
+    while is_being_cleaned(store, path):
+        time.sleep(POLL_S)
+        store.put(path, pretty_json(record))
     done = threading.Event()
 
     def beat() -> None:
@@ -79,6 +89,31 @@ def holding(
             store.delete_many([path])
         except StoreError as error:
             logger.warning("%s; `voxmill clean` will remove it", error)
+
+
+def is_being_cleaned(store: Store, mark: str) -> bool:
+    """Whether a removal is under way. ``mark`` was just written, which tells the store's time."""
+    marks = list(store.scan(CLEANING))
+    now = store.head(mark) if marks else None
+    return now is not None and any(now.modified_s - item.modified_s <= LIVE_S for item in marks)
+
+
+@contextmanager
+def cleaning(store: Store) -> Iterator[Callable[[], None]]:
+    """Hold back builds that begin, until the block ends; what it gives renews that.
+
+    A removal that is killed holds them back for LIVE_S.
+    """
+    path = f"{CLEANING}/{secrets.token_hex(8)}.json"
+
+    def mark() -> None:
+        store.put(path, b"{}\n")
+
+    mark()
+    try:
+        yield mark
+    finally:
+        store.delete(path)
 
 
 @contextmanager

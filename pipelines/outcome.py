@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, TypedDict
 
 import pyarrow as pa
 
-from pipelines.evaluate import live
+from pipelines.tables import live
 from schemas.columns import (
     ERROR,
     ERROR_SUFFIX,

@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from pipelines.asking import asking_steps
 from pipelines.carry import Standing
-from pipelines.evaluate import Evaluator, conform_live
+from pipelines.evaluate import Evaluator
 from pipelines.increment import carry_of
 from pipelines.memo import Memo
 from pipelines.plan import FLAC_BYTES_PER_S, load_partition
 from pipelines.request import Planned, Request, prepare, state_of
+from pipelines.tables import conform_live
 from pipelines.work_format import check_work
 from schemas.address import ObjectMeta, Unfinished
 from schemas.canonical import sha256_hex

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -96,6 +96,9 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
             "Voxmill, please report it with run.json"
         )
     _check_there(output, shards)
+    replies = {item["partition"]: item["replies"] for item in ending.receipts if "replies" in item}
+    entries = (*ending.state.artifacts.values(), *replies.values())
+    _check_named(output, {*(item.file for item in planned.plan.partitions), *_names(entries)})
     pipeline = planned.request.pipeline
     version, parent = _place(planned)
     manifest: Manifest = {
@@ -131,7 +134,6 @@ def publish(output: Store, work: Store, ending: Ending) -> Manifest:
     }
     if planned.request.expects is not None:
         manifest["expected"] = True
-    replies = {item["partition"]: item["replies"] for item in ending.receipts if "replies" in item}
     if replies:
         manifest["replies"] = write_listing(output, replies)
     manifest = _claim(output, sealed(manifest))
@@ -152,6 +154,22 @@ def _check_there(output: Store, shards: list[ShardEntry]) -> None:
                 f"{output.uri}/shards/{shard['name']}: committed, and no longer there as it was; "
                 "is something else deleting there? Run the same command again to make it anew"
             )
+
+
+def _names(entries: Iterable[FileEntry]) -> Iterator[str]:
+    return (entry["name"] for entry in entries)
+
+
+def _check_named(output: Store, names: set[str]) -> None:
+    """Raise StoreError unless source rows, artifacts and replies are still there."""
+    folders = {name.partition("/")[0] for name in names}
+    there = {meta.path for folder in folders for meta in output.scan(folder)}
+    missing = min(names - there, default=None)
+    if missing is not None:
+        raise StoreError(
+            f"{output.uri}/{missing}: this build needs it, and it is no longer there; is something "
+            "else deleting there? Run the same command again to make it anew"
+        )
 
 
 def _place(planned: Planned) -> tuple[int, ParentEntry | None]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from pipelines.compare import difference
-from pipelines.evaluate import Evaluator, Tables
+from pipelines.evaluate import Evaluator
 from pipelines.graph import CONVERSATIONS, UTTERANCES, Pipeline
 from pipelines.outcome import Outcome, identity_reasons, not_accepted
 from pipelines.plan import Partition, load_partition, read_plan
 from pipelines.replies import read_listing, read_replies
 from pipelines.request import state_of
 from pipelines.sample import samples
+from pipelines.tables import Tables
 from pipelines.task import State
 from schemas.columns import RowFailure
 from schemas.errors import DamageError, StoreError

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from pipelines.evaluate import Tables, live
 from pipelines.graph import CONVERSATIONS, UTTERANCES
+from pipelines.tables import Tables, live
 from schemas.canonical import canonical_json
 from schemas.shard import (
     FORMAT,

@@ -17,6 +17,14 @@ class BackendError(VoxmillError):
     """A backend, its library or its weights are not there or do not work."""
 
 
+class LostWorkersError(BackendError):
+    """The machines that did the work are lost, and none came in their place."""
+
+
+class OpeningError(BackendError):
+    """A step, a model or a worker did not open in time. Another machine may do better."""
+
+
 class SchemaError(VoxmillError):
     """A table, a pipeline or a file that breaks its declared schema."""
 

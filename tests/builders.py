@@ -11,11 +11,12 @@ import pyarrow as pa
 import soundfile
 
 from pipelines.check import CheckRecipe, check
-from pipelines.evaluate import Evaluator, live
+from pipelines.evaluate import Evaluator
 from pipelines.graph import PLANNED, Pipeline
 from pipelines.instruct_s2s import Recipe, instruct_s2s
 from pipelines.listening import listening
 from pipelines.retokenize import RetokenizeRecipe, retokenize
+from pipelines.tables import live
 from schemas.canonical import canonical_json
 from schemas.columns import RowFailure, failure
 from schemas.conformance import conform, plain

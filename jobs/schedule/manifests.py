@@ -13,8 +13,9 @@ from jobs.settings.schedule import ScheduleSettings
 from schemas.errors import SettingsError
 from transforms.step import Resources
 
-# A RayJob may have 47 letters (KubeRay builds longer names from it); a CronJob adds up to 11.
-MAX_NAME: Final = 36
+# A RayJob may have 47 letters (KubeRay builds longer names from it); a CronJob adds up to 11, and
+# a run that is tried again "-r20".
+MAX_NAME: Final = 32
 SUBMIT_FOLDER: Final = "/etc/voxmill/ray-job"
 RAY_JOB_FILE: Final = "ray-job.yaml"
 EXIT_RUN_FAILED: Final = 42  # of jobs.schedule.submit: another pod would not help
@@ -120,7 +121,7 @@ def _cron_job(
     container = {
         "name": "submit",
         "command": ["python", "-m", "jobs.schedule.submit"],
-        "args": [*arguments, "--owner-uid", "$(JOB_UID)"],
+        "args": [*arguments, "--owner-uid", "$(JOB_UID)", "--retries", str(told.retries)],
         "env": [
             _label("JOB_NAME", "batch.kubernetes.io/job-name"),
             _label("JOB_UID", "batch.kubernetes.io/controller-uid"),

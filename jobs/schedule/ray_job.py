@@ -60,7 +60,7 @@ def ray_job(
         "metadata": {"name": name, "namespace": told.namespace, "labels": dict(labels)},
         "spec": {
             "entrypoint": entrypoint(told, steps),
-            "backoffLimit": told.retries,
+            "backoffLimit": 0,  # the pod that waits tries again, where that may help
             "activeDeadlineSeconds": told.deadline_s,
             "shutdownAfterJobFinishes": True,
             "ttlSecondsAfterFinished": told.keep_s,

@@ -44,19 +44,26 @@ class BeamSettings(_Model):
     """What Beam is told: ``options`` are its own pipeline options, the runner among them.
 
     ``accelerator`` is the resource hint of steps that need a GPU, such as
-    ``type:nvidia-l4;count:1;install-nvidia-driver``.
+    ``type:nvidia-l4;count:1;install-nvidia-driver``. ``wait_s`` is how long the server that the
+    options name is waited for.
     """
 
     options: tuple[str, ...] = ()
     accelerator: str | None = None
+    wait_s: Seconds = 30.0
 
 
 class EngineSettings(_Model):
-    """How the work is done. Nothing here changes a byte of the corpus."""
+    """How the work is done. Nothing here changes a byte of the corpus.
+
+    ``row_timeout_s`` is of one row in one step, ``open_timeout_s`` of a step, a model or a worker
+    until it is ready for rows.
+    """
 
     name: str = "local"
     workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core; 0: in this process
     row_timeout_s: Seconds = 120.0
+    open_timeout_s: Seconds = 1200.0
     ray: RaySettings = RaySettings()
     beam: BeamSettings = BeamSettings()
 

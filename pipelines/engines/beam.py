@@ -30,12 +30,13 @@ from pipelines.engines.beam_work import (
     from_json,
     keep_hosts,
 )
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.engine import Listener
 from pipelines.engines.host import Answer, anchored, light_beacon, put_out_beacon, settle
 from pipelines.engines.pieces import pieces_of
 from pipelines.task import FinishFit, Job, Receipt, RunPartition, Task
 from schemas.canonical import sha256_hex
-from schemas.errors import BackendError
+from schemas.errors import BackendError, LostWorkersError
 from schemas.store import open_store
 from transforms.step import Resources
 
@@ -48,16 +49,16 @@ RESUME = "finished work is kept; run the same command again to go on"
 
 
 class BeamEngine:
-    """Tasks by Beam pipelines; a row may take ``row_timeout_s`` in one step.
+    """Tasks by Beam pipelines.
 
     ``metrics`` are the sums of Beam's counters, as far as the runner tells them.
     """
 
     def __init__(
-        self, job: Job, options: BeamOptions, row_timeout_s: float, listener: Listener
+        self, job: Job, options: BeamOptions, timeouts: Timeouts, listener: Listener
     ) -> None:
         self._job = job = anchored(job)
-        self._options, self._timeout_s = options, row_timeout_s
+        self._options, self._timeouts = options, timeouts
         self._listener = listener
         self._work = open_store(job.work)
         self._stage = 0
@@ -75,7 +76,7 @@ class BeamEngine:
         if not todo:
             return
         self._stage += 1
-        post = Post(self._job, f"{self._job.scratch}/beam-{self._stage:04d}", self._timeout_s)
+        post = Post(self._job, f"{self._job.scratch}/beam-{self._stage:04d}", self._timeouts)
         watch = HarnessWatch()
         with watch.watching():
             yield from self._receipts(post, todo, watch)
@@ -179,7 +180,14 @@ class BeamEngine:
         runner = self._options.runner
         if missing and run.error is not None:
             cause = str(run.error).strip().splitlines()
-            raise BackendError(
+            if not run.taken:
+                raise BackendError(
+                    f"Beam's {runner} did not take the pipeline: {type(run.error).__name__}: "
+                    f"{cause[-1] if cause else 'no answer in time'}; see whether "
+                    "what listens at the address that its options name is a server of Beam's, of "
+                    "this version (--job_server_timeout: how long it may take to answer)"
+                ) from run.error
+            raise LostWorkersError(
                 f"Beam's {runner} ended with {missing} of {count} tasks undone: "
                 f"{type(run.error).__name__}: {cause[-1] if cause else 'no message'}. One of its "
                 f"workers may have been killed, or cannot be reached; {RESUME}"
@@ -204,6 +212,11 @@ class _Run:
         self._pipeline = pipeline
         self._result: Any = None
         threading.Thread(target=self._work, daemon=True, name="beam-pipeline").start()
+
+    @property
+    def taken(self) -> bool:
+        """Whether the runner took the pipeline, whatever it did with it."""
+        return self._result is not None
 
     @property
     def state(self) -> str:

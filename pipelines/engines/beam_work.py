@@ -16,10 +16,12 @@ from typing import TypeAlias
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.host import Answer, Host, burns, together
 from pipelines.engines.pieces import Piece
 from pipelines.memo import pack_bytes, unpack
-from pipelines.task import FinishFit, Job, Task, merge_parts
+from pipelines.task import FinishFit, Job, Task
+from pipelines.worker import merge_parts
 from schemas.canonical import sha256_hex
 from schemas.errors import VoxmillError
 from schemas.snapshot import FileEntry, read_verified
@@ -39,7 +41,7 @@ class Post:
 
     job: Job
     folder: str
-    row_timeout_s: float
+    timeouts: Timeouts
 
     def receipt(self, number: int) -> str:
         """Where the receipt of a task lies."""
@@ -122,7 +124,7 @@ class DoPiece(beam.DoFn):
             try:
                 self._host = _kept.get(self._post.job.scratch, []).pop()
             except IndexError:
-                self._host = Host(self._post.job, self._post.row_timeout_s)
+                self._host = Host(self._post.job, self._post.timeouts)
         with _wanted(self._post.job, self._host):
             return self._host.run(task)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.engine import Listener
 from pipelines.engines.local import LocalEngine, Slot, raise_told
 from pipelines.engines.pieces import joined
@@ -80,10 +81,10 @@ class _Hosted(LocalEngine):
 class Host:
     """Does the tasks that it is given, one at a time, in a process that it starts when needed."""
 
-    def __init__(self, job: Job, row_timeout_s: float) -> None:
+    def __init__(self, job: Job, timeouts: Timeouts) -> None:
         self._job = job
         self._notebook = _Notebook()
-        self._engine = _Hosted(job, 1, row_timeout_s, self._notebook)
+        self._engine = _Hosted(job, 1, timeouts, self._notebook)
         self._seen = False
 
     def run(self, task: Task) -> Answer:

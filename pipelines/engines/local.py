@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,12 +10,14 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from pipelines.engines import worker
+from pipelines.engines.clocks import Clocks, Stuck, Timeouts
 from pipelines.engines.engine import Listener
-from pipelines.engines.poison import Suspicion, describe, ended_itself
-from pipelines.evaluate import Watch
-from pipelines.task import Job, Receipt, Task, Worker
+from pipelines.engines.poison import OPENINGS, Suspicion, describe, ended_itself
+from pipelines.task import Job, Receipt, Task
+from pipelines.watch import Watch
+from pipelines.worker import Worker
 from schemas import errors
-from schemas.errors import BackendError, VoxmillError
+from schemas.errors import BackendError, OpeningError, VoxmillError
 
 logger = logging.getLogger(__name__)
 POLL_S = 0.5
@@ -31,11 +32,10 @@ class Slot:
     process: BaseProcess
     pipe: "Connection[Any, Any]"
     lifeline: "Connection[Any, Any]"
+    clocks: Clocks
     task: "_Tracked | None" = None
-    step: str = ""
-    key: str = ""
-    entered: float | None = None
-    greeted: bool = False
+    started: bool = False  # it has said something
+    greeted: bool = False  # it has done something
     drained: bool = False  # its pipe has been read to the end
 
     def kill(self) -> None:
@@ -52,12 +52,12 @@ class _Tracked:
 
 
 class LocalEngine:
-    """Tasks over ``workers`` processes; a row may take ``row_timeout_s`` seconds in one step."""
+    """Tasks over ``workers`` processes, each of which is watched: `Timeouts`."""
 
-    def __init__(self, job: Job, workers: int, row_timeout_s: float, listener: Listener) -> None:
+    def __init__(self, job: Job, workers: int, timeouts: Timeouts, listener: Listener) -> None:
         self._job = job
         self._workers = workers
-        self._timeout_s = row_timeout_s
+        self._timeouts = timeouts
         self._listener = listener
         self._context = multiprocessing.get_context("spawn")
         self._slots: list[Slot] = []
@@ -101,10 +101,11 @@ class LocalEngine:
         process.start()
         theirs.close()
         their_line.close()
-        return Slot(process, ours, our_line)
+        return Slot(process, ours, our_line, Clocks(self._timeouts))
 
     def _give(self, slot: Slot, tracked: _Tracked) -> None:
-        slot.task, slot.step, slot.key, slot.entered = tracked, "", "", None
+        slot.task = tracked
+        slot.clocks.task(started=slot.started)
         message = (tracked.task, tracked.suspicion.solo, dict(tracked.suspicion.poison))
         try:
             slot.pipe.send(message)
@@ -121,42 +122,43 @@ class LocalEngine:
         try:
             while slot.pipe.poll():
                 message = slot.pipe.recv()
+                slot.started = True
+                if slot.clocks.hear(message):
+                    continue
                 slot.greeted = True
                 self._stillborn = 0
-                if message[0] == "enter":
-                    slot.step, slot.key, slot.entered = message[1], message[2], time.monotonic()
-                elif message[0] == "rows":
-                    slot.key, slot.entered = "", None  # its result is kept: not to blame
-                    self._listener.rows(message[1], message[2])
-                elif message[0] == "done":
-                    slot.task = None
-                    yield message[1]
-                else:
-                    slot.task = None  # it is free for what may come after the error
+                if message[0] == "rows":
+                    _, thread, step, count = message
+                    slot.clocks.leave(thread)  # its result is kept: not to blame
+                    self._listener.rows(step, count)
+                    continue
+                slot.task = None  # it is free for what may come after an error too
+                slot.clocks.idle()
+                if message[0] != "done":
                     raise_told(*message)
-        except (EOFError, ConnectionResetError):
+                yield message[1]
+        except (EOFError, OSError):  # it may have died in the midst of a message
             slot.drained = True
 
     def _bury(self) -> Iterator[_Tracked]:
         """Replace the dead and the stuck; their tasks are to be done again."""
         for number, slot in enumerate(self._slots):
-            timeout_s = None
-            if slot.entered is not None and time.monotonic() - slot.entered > self._timeout_s:
-                timeout_s = self._timeout_s
+            stuck = slot.clocks.stuck()
+            if stuck is not None:
                 slot.kill()
                 slot.process.join()
             if slot.process.is_alive() or not (slot.drained or _is_empty(slot)):
                 continue  # what a dead worker sent before it died still counts
             slot.kill()  # what its steps had started
             slot.process.join()
-            yield from self._post_mortem(slot, timeout_s)
+            yield from self._post_mortem(slot, stuck)
             slot.pipe.close()
             slot.lifeline.close()
             self._slots[number] = self._spawn()
 
-    def _post_mortem(self, slot: Slot, timeout_s: float | None) -> Iterator[_Tracked]:
+    def _post_mortem(self, slot: Slot, stuck: Stuck | None) -> Iterator[_Tracked]:
         code = slot.process.exitcode
-        if not slot.greeted:
+        if not slot.greeted and stuck is None:
             self._stillborn += 1
             limit = STILLBORN if ended_itself(code) else KILLED_YOUNG
             if self._stillborn >= limit * self._workers:
@@ -167,17 +169,32 @@ class LocalEngine:
         if slot.task is None:
             return
         tracked, slot.task = slot.task, None
-        where = f" in {slot.step}" if slot.step else ""
-        tracked.suspicion.died(slot.step, slot.key, code, timeout_s)
-        cause = f"stuck for {timeout_s:g} s" if timeout_s else describe(code)
+        where = slot.clocks.where
+        cause = f"stuck for {stuck.timeout_s:g} s" if stuck else describe(code)
         self._listener.note(f"a worker ended{where} ({cause}); its task is done again")
+        if stuck is not None and stuck.opening:
+            self._not_opened(tracked.suspicion, stuck)
+        else:
+            row_s = stuck.timeout_s if stuck else None
+            tracked.suspicion.died(slot.clocks.step, slot.clocks.key, code, row_s)
         if tracked.suspicion.hopeless:
             raise BackendError(
                 f"a task killed its worker {tracked.suspicion.deaths} times{where} "
-                f"({describe(code)}) and no row is to blame; is there enough memory? Try fewer "
+                f"({cause}) and no row is to blame; is there enough memory? Try fewer "
                 "--workers, or --workers 0 to see it in this process"
             )
         yield tracked
+
+    def _not_opened(self, suspicion: Suspicion, stuck: Stuck) -> None:
+        """No row is to blame. Raises OpeningError where it was tried often enough."""
+        suspicion.openings += 1
+        if suspicion.openings >= OPENINGS:
+            raise OpeningError(
+                f"{stuck.what}: did not open within {stuck.timeout_s:g} s "
+                f"(engine.open_timeout_s), in {suspicion.openings} processes one after the other; "
+                "see whether the disk or mount with its model answers and the machine has memory "
+                "for it, or raise the setting if it takes longer by right"
+            )
 
 
 def _is_empty(slot: Slot) -> bool:

@@ -13,6 +13,7 @@ DEATHS_BEFORE_SOLO = 2
 OWN_SIGNALS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 OUTSIDE_DEATHS = 3  # in solo, at one row
 HOPELESS = 12  # deaths of one task with no row to blame
+OPENINGS = 3  # so often may one task wait in vain for something to open
 TIMEOUT = "timeout"
 WORKER_DIED = "worker_died"
 
@@ -24,6 +25,7 @@ class Suspicion:
     deaths: int = 0
     solo: bool = False
     blameless: int = 0
+    openings: int = 0  # that took too long
     poison: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     _at_row: Counter[tuple[str, str]] = field(default_factory=Counter)
 

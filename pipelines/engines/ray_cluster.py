@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -151,7 +151,9 @@ def _unreachable(address: str, wait_s: float, why: object) -> BackendError:
     )
 
 
-def check_room(pieces: Sequence[Piece], options: RayOptions) -> None:
+def check_room(
+    pieces: Sequence[Piece], options: RayOptions, note: Callable[[str], None] = lambda text: None
+) -> None:
     """Wait until the cluster has room for the fewest workers of each piece, for ``wait_s``.
 
     Raises BackendError naming what does not fit; without it, Ray would wait for ever.
@@ -163,6 +165,7 @@ def check_room(pieces: Sequence[Piece], options: RayOptions) -> None:
             if time.monotonic() > deadline or options.address is None:
                 raise BackendError(problem)
             if not asked:
+                note(f"{problem}; waiting for machines for {options.wait_s:g} s at most")
                 _ask_for([bundle(piece.needs) for piece in pieces])
                 asked = True
             time.sleep(POLL_S)

@@ -14,6 +14,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.asking import asking_steps, num_threads
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.engine import Listener
 from pipelines.engines.host import anchored, light_beacon, settle
 from pipelines.engines.pieces import Piece, all_pieces, check_names, pieces_of
@@ -21,8 +22,9 @@ from pipelines.engines.ray_chain import chained
 from pipelines.engines.ray_cluster import RayOptions, check_room, connect, pool_sizes
 from pipelines.engines.ray_standing import StandingPool
 from pipelines.engines.ray_station import LEDGER_S, REPORT_S, Ledger, Post
+from pipelines.engines.ray_waiting import FIRST_S, Waiting
 from pipelines.task import Job, Receipt, RunPartition, Task
-from schemas.errors import BackendError
+from schemas.errors import LostWorkersError
 
 logger = logging.getLogger(__name__)
 GROUP = 4  # times the partitions that keep a model busy: what is asked for before it goes on
@@ -31,23 +33,25 @@ Rows = Sequence[dict[str, Any]]
 
 
 class RayEngine:
-    """Tasks over the workers of a Ray cluster; a row may take ``row_timeout_s`` in one step."""
+    """Tasks over the workers of a Ray cluster, each of which is watched: `Timeouts`."""
 
     def __init__(
-        self, job: Job, options: RayOptions, row_timeout_s: float, listener: Listener
+        self, job: Job, options: RayOptions, timeouts: Timeouts, listener: Listener
     ) -> None:
         check_names(job.pipeline, options.pools)
-        self._pipeline, self._options, self._timeout_s = job.pipeline, options, row_timeout_s
+        self._pipeline, self._options, self._timeouts = job.pipeline, options, timeouts
         self._listener = _Locked(listener)
         self._stage = 0
         self.num_workers = 1  # at most, at any time
         self._passed: str | None = None  # the fit step up to which all partitions have come
         self._standing: StandingPool | None = None
+        self._chain: tuple[int, Sequence[Piece]] | None = None  # pools of Ray Data's
+        self._waiting = Waiting(self._listener.note, min(options.wait_s, FIRST_S))
         self._over = threading.Event()
         self._pulse = threading.Thread(target=self._report, daemon=True, name="ray-progress")
         self._ours = connect(options)
         try:
-            check_room(all_pieces(job.pipeline, options.pools), options)
+            check_room(all_pieces(job.pipeline, options.pools), options, listener.note)
             light_beacon(job)
             self._job = ray.put(anchored(job))
             here = ray.get_runtime_context().get_node_id()
@@ -76,7 +80,7 @@ class RayEngine:
                 self._listener.finished()
                 yield receipt
         except ray.exceptions.RayError as error:
-            raise BackendError(
+            raise LostWorkersError(
                 f"Ray ended the work: {str(error).strip().splitlines()[-1]}; finished work is kept,"
                 " run the same command to go on. Every machine of the cluster needs this very "
                 "voxmill and its locked requirements"
@@ -123,7 +127,12 @@ class RayEngine:
         if len(pieces) > 1 and sizes is not None:
             self._stand_down()
             self.num_workers = max(self.num_workers, sum(size.most for size in sizes))
-            yield from chained(rows, pieces, sizes, self._post(), at_once)
+            post = self._post()
+            self._chain = (post.stage, pieces)
+            try:
+                yield from chained(rows, pieces, sizes, post, at_once)
+            finally:
+                self._chain = None
             return
         for piece in pieces[:-1]:
             rows = list(self._alone(rows, piece))
@@ -147,18 +156,29 @@ class RayEngine:
 
     def _post(self) -> Post:
         self._stage += 1
-        return Post(self._stage, [self._job], self._timeout_s, self._ledger, LOST)
+        return Post(self._stage, [self._job], self._timeouts, self._ledger, LOST)
 
     def _report(self) -> None:
         """Tell the listener what tasks report that are still in hand."""
         while not self._over.wait(REPORT_S):
             try:
                 rows: dict[str, int] = ray.get(self._ledger.take.remote(), timeout=LEDGER_S)
+                self._look_at_pools()
             except ray.exceptions.RayError as error:
                 logger.debug("no progress from the cluster: %s", error)
                 continue
             for step, count in rows.items():
                 self._listener.rows(step, count)
+
+    def _look_at_pools(self) -> None:
+        """Ray Data waits silently for a pool that gets no place; a standing pool looks itself."""
+        chain = self._chain
+        if chain is None:
+            self._waiting.look([])
+            return
+        stage, pieces = chain
+        up: set[str] = ray.get(self._ledger.pools_up.remote(stage), timeout=LEDGER_S)
+        self._waiting.look([(one.name, one.needs) for one in pieces if one.name not in up])
 
 
 class _Locked:

@@ -6,7 +6,7 @@ worker, which is the common job, the workers of this pool stay, and a task whose
 the next one that is free (docs/adr/0050).
 """
 
-import time
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -15,9 +15,10 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 
 from pipelines.engines.pieces import Piece
-from pipelines.engines.ray_cluster import MB, told
+from pipelines.engines.ray_cluster import MB
 from pipelines.engines.ray_station import Post, Row, Station
-from schemas.errors import BackendError
+from pipelines.engines.ray_waiting import FIRST_S, Waiting
+from schemas.errors import BackendError, OpeningError
 from transforms.step import Resources
 
 POLL_S = 1.0
@@ -35,11 +36,9 @@ class StandingPool:
         wait_s: float = 30.0,
         note: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """``note`` is told, once, where no worker gets a place for ``wait_s``."""
+        """``note`` is told, now and then, where no worker gets a place for ``wait_s``."""
         self.needs = needs
-        self._wait_s, self._note = wait_s, note
-        self._alone_since: float | None = None  # no worker is there, others have the machines
-        self._told = False
+        self._note, self._waiting = note, Waiting(note, min(wait_s, FIRST_S))
         self._starting: dict[Ref, Actor] = {}
         self._idle: list[Actor] = []
         self._busy: dict[Ref, tuple[Actor, Row]] = {}
@@ -47,7 +46,8 @@ class StandingPool:
 
     def run(self, rows: Iterable[Row], piece: Piece, post: Post, size: int) -> Iterator[Row]:
         """The rows with their answers, in any order, from at most ``size`` workers."""
-        waiting, self._alone_since = deque(rows), None
+        waiting = deque(rows)
+        moved: set[int] = set()
         while waiting or self._busy:
             wanted = min(size, len(waiting) + len(self._busy))
             while len(self._starting) + len(self._idle) + len(self._busy) < wanted:
@@ -58,7 +58,8 @@ class StandingPool:
                 self._busy[actor.do.remote([row], piece, post)] = (actor, row)
             refs = [*self._busy, *self._starting]
             ready, _ = ray.wait(refs, num_returns=1, timeout=POLL_S)
-            self._complain(bool(ready or self._busy))
+            going = ready or self._busy or self._idle
+            self._waiting.look([] if going else [(piece.name, self.needs)])
             for ref in ready:
                 if ref in self._starting:
                     self._greet(ref, wanted)
@@ -67,26 +68,24 @@ class StandingPool:
                     done = self._received(ref, actor)
                     if done is None:
                         waiting.appendleft(row)
+                    elif _did_not_open(done) and row["number"] not in moved:
+                        moved.add(row["number"])
+                        waiting.appendleft(row)
+                        self._replace(actor)
                     else:
                         yield done
-
-    def _complain(self, going: bool) -> None:
-        """Say that nothing goes on because of others: they may end, so it is no error."""
-        now = time.monotonic()
-        if going or self._alone_since is None:
-            self._alone_since = now
-        elif now - self._alone_since > self._wait_s and not self._told:
-            self._told = True
-            self._note(
-                f"no worker with {told(self.needs)} has got a place on the Ray cluster for "
-                f"{self._wait_s:g} s: others have its machines, see `ray status`; the build waits"
-            )
 
     def close(self) -> None:
         """Kill the workers: whatever they finished is in the store."""
         for actor in (*self._starting.values(), *self._idle, *(a for a, _ in self._busy.values())):
             ray.kill(actor)
         self._starting, self._idle, self._busy = {}, [], {}
+
+    def _replace(self, actor: Actor) -> None:
+        """End a worker that could not open what it needs; the next may get a better machine."""
+        self._note("a Ray worker could not open what it needs; its task goes to another")
+        self._idle.remove(actor)
+        ray.kill(actor)
 
     def _start(self, piece: Piece, post: Post) -> Actor:
         options = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": "SPREAD"}
@@ -122,3 +121,9 @@ class StandingPool:
         self._idle.append(actor)
         done: Row = rows[0]
         return done
+
+
+def _did_not_open(done: Row) -> bool:
+    """Whether the worker's own processes waited in vain for something to open."""
+    answer = pickle.loads(done["answer"]) if done.get("answer") else None
+    return bool(answer and answer.error and answer.error[1] == OpeningError.__name__)

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.host import Answer, Host
 from pipelines.engines.pieces import Piece, joined
 from pipelines.task import Task
@@ -32,12 +33,21 @@ class Ledger:
 
     def __init__(self) -> None:
         self._begun: Counter[tuple[int, str, int]] = Counter()
+        self._up: set[tuple[int, str]] = set()
         self._rows: Counter[str] = Counter()
 
     def begin(self, key: tuple[int, str, int]) -> int:
         """Count one more beginning of a task; how many there were."""
         self._begun[key] += 1
         return self._begun[key]
+
+    def up(self, stage: int, pool: str) -> None:
+        """Take note that a pool of a stage has a worker."""
+        self._up.add((stage, pool))
+
+    def pools_up(self, stage: int) -> set[str]:
+        """The pools of a stage that have, or had, a worker."""
+        return {pool for at, pool in self._up if at == stage}
 
     def tell(self, rows: dict[str, int]) -> None:
         """Take note of rows that went through steps."""
@@ -55,7 +65,7 @@ class Post:
 
     stage: int
     job: list[Any]  # a reference, in a list or Ray would send the whole job with each call
-    row_timeout_s: float
+    timeouts: Timeouts
     ledger: Any
     lost: int  # so often may one task lose its worker
 
@@ -69,6 +79,7 @@ class Station:
     def __init__(self, piece: Piece, post: Post) -> None:
         self._piece, self._post = piece, post
         self._host: Host | None = None
+        post.ledger.up.remote(post.stage, piece.name)
 
     def ready(self) -> None:
         """Answer, which says that the worker is up."""
@@ -104,7 +115,7 @@ class Station:
             )
             return Answer(error=("error", "BackendError", text))
         if self._host is None:
-            self._host = Host(ray.get(self._post.job[0]), self._post.row_timeout_s)
+            self._host = Host(ray.get(self._post.job[0]), self._post.timeouts)
         with self._reporting(self._host) as told:
             answer = self._host.run(task)
         rows = Counter(answer.rows)

@@ -6,14 +6,17 @@ import os
 import signal
 import threading
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from pipelines.evaluate import Poison, Watch
-from pipelines.task import Job, Worker
+from pipelines.engines.clocks import ENTER, LEFT, OPEN, OPENED, this_thread
+from pipelines.task import Job
+from pipelines.watch import WORKER, Poison, Watch
+from pipelines.worker import Worker
 from schemas.errors import VoxmillError
 from schemas.store import explain_local
 
@@ -26,22 +29,25 @@ def main(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", job: Jo
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     with threadpool_limits(limits=1), contextlib.suppress(EOFError, BrokenPipeError):
+        line = _Line(pipe)
         worker: Worker | None = None
         while True:
             task, solo, poison = pipe.recv()
             try:
-                worker = worker or Worker(job)
-                receipt = worker.run(task, _watch(pipe, solo, poison))
+                if worker is None:
+                    with line.opening(WORKER):
+                        worker = Worker(job, line.opening)
+                receipt = worker.run(task, line.watch(solo, poison))
             except VoxmillError as error:
-                pipe.send(("error", type(error).__name__, str(error)))
+                line.tell("error", type(error).__name__, str(error))
             except BrokenPipeError:
                 raise  # the driver is gone
             except OSError as error:
-                pipe.send(("error", "StoreError", explain_local(error)))
+                line.tell("error", "StoreError", explain_local(error))
             except Exception as error:  # noqa: BLE001 - the driver raises it, traceback included
-                pipe.send(("crash", type(error).__name__, traceback.format_exc()))
+                line.tell("crash", type(error).__name__, traceback.format_exc())
             else:
-                pipe.send(("done", receipt))
+                line.tell("done", receipt)
             pa.default_memory_pool().release_unused()
 
 
@@ -58,13 +64,34 @@ def end_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _watch(pipe: "Connection[Any, Any]", solo: bool, poison: Poison) -> Watch:
-    return Watch(
-        entering=lambda step, key: pipe.send(("enter", step, key)),
-        done=lambda step, rows: pipe.send(("rows", step, rows)),
-        solo=solo,
-        poison=poison,
-    )
+class _Line:
+    """What the driver is told. The pipe takes one message at a time, and threads tell too."""
+
+    def __init__(self, pipe: "Connection[Any, Any]") -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def tell(self, *message: object) -> None:
+        with self._lock:
+            self._pipe.send(message)
+
+    @contextlib.contextmanager
+    def opening(self, what: str) -> Iterator[None]:
+        """Say that something opens, and that it has, or that it raised."""
+        self.tell(OPEN, what)
+        try:
+            yield
+        finally:
+            self.tell(OPENED, what)
+
+    def watch(self, solo: bool, poison: Poison) -> Watch:
+        return Watch(
+            entering=lambda step, key: self.tell(ENTER, this_thread(), step, key),
+            done=lambda step, rows: self.tell("rows", this_thread(), step, rows),
+            left=lambda: self.tell(LEFT, this_thread()),
+            solo=solo,
+            poison=poison,
+        )
 
 
 def _die_with_driver(lifeline: "Connection[Any, Any]") -> None:

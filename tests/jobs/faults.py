@@ -7,11 +7,17 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
 
+from schemas.columns import reasons_field
+from schemas.conversation import CONVERSATION
 from schemas.errors import SynthesisError
 from transforms.backends.tts import Samples, Speech, VoiceSpec
+from transforms.step import Artifacts, BatchFn, Step, TableName
 
 RATE_HZ = 16_000
 # magic word in the text -> what happens. The words survive the rewriting of rules.
@@ -34,12 +40,14 @@ class FaultySpeech:
     """Stands in for flite. ``faults`` are the magic words that work; without any it only hums.
 
     ``log`` is a file to which every text is appended that is spoken: what was really computed.
-    ``slow_open_s`` is how long loading takes.
+    ``slow_open_s`` is how long loading takes; ``hangs_once`` a file that is made where it begins to
+    load for ever, and that keeps the next from doing so.
     """
 
     faults: tuple[str, ...] = (*RETURNED, *DEADLY, ORPHANS)
     log: str = ""
     slow_open_s: float = 0.0
+    hangs_once: str = ""
     name: str = "flite"
 
     def identity(self, voice: VoiceSpec) -> Mapping[str, object]:
@@ -51,6 +59,9 @@ class FaultySpeech:
     @contextmanager
     def open(self) -> Iterator["_Speaker"]:
         time.sleep(self.slow_open_s)
+        if self.hangs_once and not Path(self.hangs_once).exists():
+            Path(self.hangs_once).touch()
+            time.sleep(3600)
         yield _Speaker(self)
 
 
@@ -66,6 +77,26 @@ class _Speaker:
             if word in text.lower():
                 return Speech(_fault(word), RATE_HZ)
         return Speech(tone(text, voice), RATE_HZ)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HangingGate(Step):
+    """A step without a memo that never returns for a row whose own id is HANGS."""
+
+    name: ClassVar[str] = "gate"
+    table: ClassVar[TableName] = "conversations"
+    reads: ClassVar[pa.Schema] = pa.schema([CONVERSATION.field("source_id")])
+    writes: ClassVar[pa.Schema] = pa.schema([reasons_field("gate")])
+
+    @contextmanager
+    def open(self, artifacts: Artifacts) -> Iterator[BatchFn]:
+        def judge(batch: pa.RecordBatch) -> pa.RecordBatch:
+            if HANGS in batch.column("source_id").to_pylist():
+                time.sleep(3600)
+            nothing = pa.nulls(batch.num_rows, self.writes.field(0).type)
+            return pa.record_batch([nothing], schema=self.writes)
+
+        yield judge
 
 
 def tone(text: str, voice: VoiceSpec) -> Samples:

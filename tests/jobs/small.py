@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from jobs.cli import main
 from jobs.recipes.recipe import BACKENDS, request_of
 from jobs.settings.jobfile import load_job
 from pipelines.build import Result, build
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.engine import Engine
 from pipelines.engines.local import InlineEngine, LocalEngine
 from pipelines.outcome import main_code, read_outcomes
@@ -27,6 +28,7 @@ from schemas.parquet import read_table
 from schemas.snapshot import Manifest, latest_snapshot
 from schemas.store import FileStore
 from transforms.backends.tts import SpeechBackend
+from transforms.step import Step
 
 ROOT = Path(__file__).parents[2]
 FAST_BANK = ROOT / "tests" / "data" / "voices_fast.yaml"
@@ -183,24 +185,31 @@ def build_with(
     *,
     workers: int = 0,
     row_timeout_s: float = 2.0,
+    open_timeout_s: float = 600.0,
     retry_failed: bool = False,
     changes: Iterable[str] = (),
     listener: Quiet | None = None,
     start: Callable[[Job], Engine] | None = None,
+    last: Step | None = None,
 ) -> Result:
     """A build in which ``speech`` stands in for the backend of its name.
 
-    ``start`` starts another engine than the local one.
+    ``start`` starts another engine than the local one; ``last`` is one more step after all others.
     """
     settings = load_job(job, [*changes, f"output.uri={json.dumps(str(output))}"])
     backends = (speech, *(item for item in BACKENDS if item.name != speech.name))
     request = request_of(settings, job.parent, retry_failed=retry_failed, backends=backends)
+    if last is not None:
+        nodes = (*request.pipeline.nodes, last)
+        request = replace(request, pipeline=replace(request.pipeline, nodes=nodes))
     heard = listener or Quiet()
 
     def engine(work: Job) -> Engine:
         if workers == 0:
             return InlineEngine(work, heard)
-        return LocalEngine(work, workers, row_timeout_s, heard)
+        return LocalEngine(
+            work, workers, Timeouts(row_s=row_timeout_s, open_s=open_timeout_s), heard
+        )
 
     return build(prepare(request), start or engine, heard, care=settings.limits.care())
 

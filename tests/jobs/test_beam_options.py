@@ -1,12 +1,14 @@
 """What a user tells Beam, and what is refused before anything is spent."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from pipelines.engines.beam_options import options_from, unknown_flags
+from pipelines.engines.beam_reach import check_listening
 from schemas.errors import SettingsError
-from tests.jobs.small import voxmill, write_job
+from tests.jobs.small import rows, voxmill, write_job
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,42 @@ def test_a_bucket_may_go_to_dataflow() -> None:
     assert options_from(told, 1, None, "gs://bucket/corpus").runner == "DataflowRunner"
     with pytest.raises(SettingsError, match="do not see this machine's disk"):
         options_from(told, 1, None, "/tmp/corpus")
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--runner=PortableRunner", "--job_endpoint=127.0.0.1:{}"), "--job_endpoint=127.0.0.1:"),
+        (("--runner=FlinkRunner", "--flink_master=http://127.0.0.1:{}"), "--flink_master=http://"),
+        (("--runner=SparkRunner", "--spark_master_url=spark://127.0.0.1:{}"), "--spark_master_url"),
+    ],
+)
+def test_a_server_that_does_not_listen_is_told_before_anything_is_planned(
+    tmp_path: Path, flags: tuple[str, ...], told: str
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody else gets the port, and nobody listens
+        port = closed.getsockname()[1]
+        words = [flag.format(port) for flag in flags]
+        job = write_job(tmp_path, rows(1))
+        fast = ("--engine", "beam", "--set", "engine.beam.wait_s=1")
+        done = voxmill("build", job, "--output", tmp_path / "out", *fast, "--", *words)
+        assert done.code == 2
+        assert f"{told}" in done.err
+        assert "tried for 1 s (engine.beam.wait_s) and could not connect" in done.err
+        assert not (tmp_path / "out").exists()
+        closed.listen()
+        check_listening(options_from(words, 1, None, "out"), 1.0)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--runner=FlinkRunner", "--flink_master=[local]"),
+        ("--runner=PortableRunner", "--job_endpoint=embed"),
+        ("--job_endpoint=127.0.0.1:1",),
+    ],
+)
+def test_what_names_no_server_is_not_looked_for(flags: tuple[str, ...]) -> None:
+    check_listening(options_from(flags, 1, None, "out"), 0.01)

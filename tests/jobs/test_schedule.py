@@ -181,7 +181,11 @@ def test_pods_run_without_rights_and_secrets_are_names(tmp_path: Path) -> None:
         {"apiGroups": ["ray.io"], "resources": ["rayjobs"], "verbs": ["create", "get"]}
     ]
     assert cron["concurrencyPolicy"] == "Forbid"
-    assert run["backoffLimit"] == 2
+    assert run["backoffLimit"] == 0
+    assert cron["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"][-2:] == [
+        "--retries",
+        "2",
+    ]
 
 
 def test_gpu_pods_are_there_where_a_step_wants_one(tmp_path: Path) -> None:

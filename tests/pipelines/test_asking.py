@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.asking import HELD_BYTES, num_threads, rounds
 from pipelines.engines.pieces import Pool, pieces_of
-from pipelines.evaluate import Evaluator, Watch
+from pipelines.evaluate import Evaluator
 from pipelines.fingerprint import fingerprint
 from pipelines.graph import Pipeline
 from pipelines.memo import Memo
@@ -17,6 +17,7 @@ from pipelines.packed import Packed
 from pipelines.plan import FLAC_BYTES_PER_S, Partition
 from pipelines.replies import StoreDesk
 from pipelines.task import RunPartition, RunSteps, State
+from pipelines.watch import Watch
 from schemas.store import FileStore
 from tests.builders import checking, conversation, pipeline, planned_table
 from tests.fakes import ears_endpoint, tone_endpoint

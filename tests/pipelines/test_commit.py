@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.build import _standing
 from pipelines.commit import assemble, is_whole, read_commit
 from pipelines.plan import PlannedShard
+from pipelines.stands import standing
 from schemas.errors import DamageError, StoreError
 from schemas.shard import Member, Placed
 from schemas.store import FileStore, Store, StoreAddress, open_store
@@ -128,7 +128,7 @@ def test_a_damaged_shard_loses_its_commit_unless_a_snapshot_names_it(
     whole = store.get(name)
     store.put(name, b"\0" + whole[1:])
     planned: Any = SimpleNamespace(build_id=BUILD, published=published)
-    assert _standing(store, planned, SHARD) is None
+    assert standing(store, planned, SHARD) is None
     again, lost = run(store, ("a", "one"), ("b", "otherwise"))
     if published:  # mending compares what comes out with what the snapshot names
         assert again == commit

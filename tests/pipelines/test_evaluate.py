@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.evaluate import Evaluator, StepStats, Tables, Watch
+from pipelines.evaluate import Evaluator
 from pipelines.graph import PLANNED, Pipeline
 from pipelines.memo import Memo, unpack
+from pipelines.tables import Tables
+from pipelines.watch import StepStats, Watch
 from schemas.columns import field, reason, reasons_field
 from schemas.conformance import plain
 from schemas.conversation import CONVERSATION

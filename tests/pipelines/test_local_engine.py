@@ -16,8 +16,10 @@ import psutil
 import pytest
 
 from pipelines.engines import worker
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.local import LocalEngine
-from pipelines.task import Job, MergeParts, State, Worker
+from pipelines.task import Job, MergeParts, State
+from pipelines.worker import Worker
 from schemas.errors import StoreError
 from schemas.store import StoreAddress
 from tests.builders import pipeline
@@ -36,7 +38,7 @@ def engine(folder: Path) -> LocalEngine:
         generation=0,
         environment={},
     )
-    return LocalEngine(job, 1, 60.0, Quiet())
+    return LocalEngine(job, 1, Timeouts(row_s=60.0), Quiet())
 
 
 def ended_within(seconds: float, work: Callable[[], Any]) -> list[Any]:
@@ -74,7 +76,7 @@ def starting_a_child(
         (Path(job.output.uri) / "child").write_text(str(child.pid))
         return Worker(job)
 
-    vars(worker)["Worker"] = lambda given: start()
+    vars(worker)["Worker"] = lambda given, opening: start()
     worker.main(pipe, lifeline, job)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.reduction import ARITY, levels
-from pipelines.task import merge_parts
+from pipelines.worker import merge_parts
 from tests.builders import corpus, inputs_of, pipeline, planned_table
 from transforms.step import Fit
 

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.evaluate import Evaluator, live
+from pipelines.evaluate import Evaluator
 from pipelines.fingerprint import fingerprint
 from pipelines.memo import Memo
+from pipelines.tables import live
 from schemas.errors import SynthesisError
 from schemas.store import FileStore
 from tests.builders import BANK, corpus, inputs_of, pipeline, planned_table, run_step, utterances

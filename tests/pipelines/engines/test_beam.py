@@ -14,6 +14,7 @@ from pipelines.engines import beam, beam_work
 from pipelines.engines.beam import BeamEngine, hints
 from pipelines.engines.beam_harness import harnesses
 from pipelines.engines.beam_options import options_from
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.pieces import Pool, pieces_of
 from pipelines.engines.poison import WORKER_DIED
 from pipelines.task import Job
@@ -108,7 +109,9 @@ def test_a_killed_beam_worker_ends_the_build_and_the_next_one_goes_on(tmp_path: 
         killed.append(worker.pid)
 
     def start(work: Job) -> BeamEngine:
-        return BeamEngine(work, options_from(PROCESSES, 2, None, "out"), 60.0, Quiet())
+        return BeamEngine(
+            work, options_from(PROCESSES, 2, None, "out"), Timeouts(row_s=60.0), Quiet()
+        )
 
     watch = threading.Thread(target=kill)
     watch.start()
@@ -137,7 +140,9 @@ def test_a_beam_worker_that_dies_before_its_first_word_ends_the_build(tmp_path: 
         killed.append(worker.pid)
 
     def start(work: Job) -> BeamEngine:
-        return BeamEngine(work, options_from(PROCESSES, 2, None, "out"), 60.0, Quiet())
+        return BeamEngine(
+            work, options_from(PROCESSES, 2, None, "out"), Timeouts(row_s=60.0), Quiet()
+        )
 
     watch = threading.Thread(target=kill)
     watch.start()
@@ -181,7 +186,7 @@ def test_closing_stops_what_no_runner_would_stop(tmp_path: Path) -> None:
     spoken = tmp_path / "spoken"
 
     def start(work: Job) -> BeamEngine:
-        engine = BeamEngine(work, _options(1), 3600.0, Quiet())
+        engine = BeamEngine(work, _options(1), Timeouts(row_s=3600.0), Quiet())
         engines.append(engine)
         threading.Thread(target=close, args=(engine,)).start()
         return engine
@@ -258,7 +263,7 @@ def _options(workers: int) -> Any:
 
 def _on_beam(listener: Quiet, engines: list[BeamEngine]) -> Callable[[Job], BeamEngine]:
     def start(job: Job) -> BeamEngine:
-        engines.append(BeamEngine(job, _options(2), 20.0, listener))
+        engines.append(BeamEngine(job, _options(2), Timeouts(row_s=20.0), listener))
         return engines[-1]
 
     return start

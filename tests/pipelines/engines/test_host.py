@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.engine import Engine, Listener
 from pipelines.engines.host import Host, light_beacon, settle
 from pipelines.engines.poison import WORKER_DIED
@@ -20,7 +21,7 @@ class OneHost(Engine):
     """The least engine of its own kind: every task to one host."""
 
     def __init__(self, job: Job, listener: Listener) -> None:
-        self._host, self._listener = Host(job, 20.0), listener
+        self._host, self._listener = Host(job, Timeouts(row_s=20.0)), listener
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Receipt]:
         for task in tasks:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from pipelines.engines import ray_engine
+from pipelines.engines.clocks import Timeouts
 from pipelines.engines.poison import WORKER_DIED
 from schemas.errors import BackendError
 from tests.jobs.faults import ORPHANS, SEGFAULTS, FaultySpeech
@@ -147,4 +148,4 @@ def _on_ray(listener: Quiet) -> Any:
     from pipelines.engines.ray_cluster import RayOptions
 
     options = RayOptions(max_workers=2)  # of the cluster that this process is connected to
-    return lambda job: ray_engine.RayEngine(job, options, 20.0, listener)
+    return lambda job: ray_engine.RayEngine(job, options, Timeouts(row_s=20.0), listener)

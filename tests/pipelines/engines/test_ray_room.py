@@ -2,17 +2,21 @@
 
 import socket
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.engines import ray_cluster
-from pipelines.engines.pieces import Piece
+from pipelines.engines.clocks import Timeouts
+from pipelines.engines.pieces import Piece, Pool
 from pipelines.engines.ray_cluster import RayOptions, Size, check_room, pool_sizes
+from pipelines.engines.ray_engine import RayEngine
 from schemas.errors import BackendError
-from tests.jobs.small import ROOT, voxmill
-from tests.pipelines.engines.builds import ON_CLUSTER, arguments, command
+from tests.jobs.faults import FaultySpeech
+from tests.jobs.small import ROOT, Quiet, build_with, ended, rows, voxmill, write_job
+from tests.pipelines.engines.builds import ON_CLUSTER, arguments, command, until
 from transforms.step import Resources
 
 MB = ray_cluster.MB
@@ -96,3 +100,48 @@ def test_an_address_where_something_else_listens_is_given_up_in_time(output: Pat
         )
     assert done.returncode == 2
     assert f"Ray cluster at {address}: tried for 2 s" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chained", [False, True], ids=["one pool", "pools of Ray Data"])
+def test_a_full_cluster_is_waited_for_with_a_word_and_used_when_it_gets_free(
+    cluster: Any, output: Path, chained: bool
+) -> None:
+    """Another's actors hold both CPUs, until the build has said that it waits for them."""
+    import ray
+
+    holders = [ray.remote(num_cpus=1)(_Holder).remote() for _ in range(2)]
+    ray.get([holder.here.remote() for holder in holders])
+    listener = Quiet()
+
+    def free() -> None:
+        until(lambda: any("no worker has got a place" in note for note in listener.notes))
+        for holder in holders:
+            ray.kill(holder)
+
+    pools = {"synthesize": Pool(cpus=0.5)} if chained else {}
+    options = RayOptions(address=cluster.address, wait_s=2.0, max_workers=1, pools=pools)
+    job = write_job(output.parent / "job", rows(3))
+    letting = threading.Thread(target=free)
+    letting.start()
+    try:
+        build_with(
+            job,
+            output,
+            FaultySpeech(),
+            listener=listener,
+            start=lambda work: RayEngine(work, options, Timeouts(), listener),
+        )
+    finally:
+        letting.join()
+    assert {place.state for place in ended(output).values()} == {"accepted"}
+    note = next(note for note in listener.notes if "no worker has got a place" in note)
+    assert "The cluster has 2 CPUs, 0 GPUs" in note
+    assert "free are 0 CPUs" in note
+
+
+class _Holder:
+    """Somebody else's work on the cluster."""
+
+    def here(self) -> None:
+        """It is up."""

@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
 from typing import Any, TypeVar
 
 from schemas.errors import RowError
@@ -20,10 +20,16 @@ AskFor = Callable[[Ask], Awaitable[tuple[str, Reply]]]
 DESK_THREADS = 16  # a commit waits for the disk
 
 
+def _nobody(what: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class Office:
     """Opens models when first asked. Safe to call from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, opening: Callable[[str], AbstractContextManager[None]] = _nobody) -> None:
+        """``opening`` is entered with a model's name while that model opens."""
+        self._opening = opening
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -95,9 +101,12 @@ class Office:
     async def _chat(self, backend: ChatBackend) -> Chat:
         """The opened model. All that ask at once wait for one opening."""
         if backend not in self._chats:
-            opening = self._stack.enter_async_context(backend.open())
-            self._chats[backend] = asyncio.ensure_future(opening)
+            self._chats[backend] = asyncio.ensure_future(self._opened(backend))
         return await asyncio.shield(self._chats[backend])
+
+    async def _opened(self, backend: ChatBackend) -> Chat:
+        with self._opening(f"the model {backend.sampling.model}"):
+            return await self._stack.enter_async_context(backend.open())
 
     async def _close(self) -> None:
         here = asyncio.current_task()
