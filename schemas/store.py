@@ -19,6 +19,7 @@ from schemas.address import (
 )
 from schemas.errors import SettingsError
 from schemas.file_store import FileStore, explain_local
+from schemas.redaction import redacted
 
 __all__ = [
     "FileStore",
@@ -115,9 +116,10 @@ def open_store(place: str | StoreAddress, *, to_read: bool = False) -> Store:
 
         return FsspecStore(uri)
     if scheme not in ("", "file"):
+        known = ", ".join(f"{name}://" for name in ("file", *OBJECT_SCHEMES))
         raise SettingsError(
-            f"output '{uri}': there is no store for {scheme}://; give a path, or an address that "
-            f"begins with {', '.join(f'{name}://' for name in ('file', *OBJECT_SCHEMES))}"
+            f"output '{redacted(uri)}': there is no store for {scheme}://; give a path, or an "
+            f"address that begins with {known}"
         )
     parsed = urlparse(uri)
     if scheme == "file" and parsed.netloc not in ("", "localhost"):
