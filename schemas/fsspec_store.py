@@ -78,7 +78,7 @@ class FsspecStore:
         found = self._asked("list", prefix, lambda: self._files.find(place, detail=True))
         yield from (self._meta(info) for info in found.values())
 
-    def put(self, path: str, data: bytes | memoryview) -> NoReturn:
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> NoReturn:
         raise SettingsError(
             f"output '{self.uri}': can be read and not written; give a path, or an address that "
             "begins with s3://, gs:// or az://"

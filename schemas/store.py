@@ -64,8 +64,11 @@ class Store(Protocol):
     def vouched_sha256(self, path: str) -> str | None:
         """The sha256 that the store's own checksum proves without a download, or None."""
 
-    def put(self, path: str, data: bytes | memoryview) -> None:
-        """Write or replace the object, as a whole."""
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> None:
+        """Write or replace the object, as a whole.
+
+        ``sha256`` of the data, where it is known, lets ``vouched_sha256`` answer for it later.
+        """
 
     def put_new(self, path: str, data: bytes) -> bool:
         """Write the object if there is none. False, and nothing written, if there is another.
@@ -74,10 +77,7 @@ class Store(Protocol):
         """
 
     def put_file(self, path: str, local: Path, *, sha256: str | None = None) -> None:
-        """Write or replace the object with a local file's bytes, as a whole.
-
-        ``sha256`` of the file, where it is known, lets ``vouched_sha256`` answer for it later.
-        """
+        """Write or replace the object with a local file's bytes; ``sha256`` is theirs."""
 
     def list(self, prefix: str) -> list[str]:
         """The paths of the objects below the folder ``prefix``, sorted."""
