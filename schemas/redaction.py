@@ -57,7 +57,7 @@ _SHAPES: Final = (
 _SHAPE: Final = re.compile("|".join(_SHAPES), re.DOTALL)
 _USER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/'\"]*@")
 _PASSWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:'\"]*:[^\s/'\"]+@")
-_QUERY: Final = re.compile(r"\?[^\s|'\"<>)]*=[^\s|'\"<>)]*")
+_QUERY: Final = re.compile(r"\?[^\s|'\"<>)]*=[^\s|'\"<>)]*[^\s|'\"<>):;,]")
 _SIGNED: Final = re.compile(
     r"(?i)[?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|sig|signature|"
     r"awsaccesskeyid|googleaccessid|token|access_token|api_?key|key)=[^&\s]+"

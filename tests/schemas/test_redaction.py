@@ -79,6 +79,7 @@ def test_what_is_no_key_stays(value: str) -> None:
             "403, url='https://b.s3/x.jsonl?...'",
         ),
         ("exceeded with url: /x?sig=ab (caused by)", "exceeded with url: /x?... (caused by)"),
+        ("source https://h/x?sig=ab: gone; check", "source https://h/x?...: gone; check"),
         ("did you mean 'rows'? wanted a = b", "did you mean 'rows'? wanted a = b"),
     ],
 )
