@@ -35,6 +35,7 @@ from schemas.errors import (
     SystemicError,
     VoxmillError,
 )
+from schemas.redaction import redacted
 from schemas.snapshot import current_version
 from schemas.store import explain_local, open_store
 
@@ -60,13 +61,13 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except SystemicError as error:
-        sys.stderr.write(f"voxmill: error: {error}\n")
+        sys.stderr.write(f"voxmill: error: {redacted(str(error))}\n")
         return EXIT_FAILED_ROWS
     except (LostWorkersError, OpeningError) as error:
-        sys.stderr.write(f"voxmill: error: {error}\n")
+        sys.stderr.write(f"voxmill: error: {redacted(str(error))}\n")
         return EXIT_AGAIN
     except VoxmillError as error:
-        sys.stderr.write(f"voxmill: error: {error}\n")
+        sys.stderr.write(f"voxmill: error: {redacted(str(error))}\n")
         return EXIT_USAGE
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from jobs.spending import HEARD, HEARING, SPEAKING, SPEECH
-from pipelines.asking import BY
+from jobs.spending import HEARD, SPEECH
+from pipelines.asking import BY, HEARING, SPEAKING
 from pipelines.graph import Pipeline
 from pipelines.planning import turn_seconds
 from transforms.backends.asr_endpoint import TranscriptionEndpoint

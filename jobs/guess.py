@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from jobs.estimate_audio import words
 from jobs.prices import Prices
-from jobs.spending import HEARD, HEARING, SPEAKING, SPEECH
-from pipelines.asking import BY
+from jobs.spending import HEARD, SPEECH
+from pipelines.asking import BY, HEARING, SPEAKING
 from schemas.errors import StoreError
 from schemas.snapshot import Manifest
 from schemas.store import Store

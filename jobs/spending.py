@@ -10,12 +10,11 @@ from jobs.settings.check import Checks
 from jobs.settings.job import BaseJob, JobSettings
 from jobs.settings.price import AudioPrice, Price
 from jobs.settings.speech import SpeechEndpointSettings
-from pipelines.asking import BY, OF_SOUND
+from pipelines.asking import BY, COUNTED, HEARING, OF_SOUND, SPEAKING, asked_of
 from pipelines.build import Result
 from transforms.ask import Estimate
 
-SPEAKING, SPEECH = "synthesize", "speech"  # the step, and its section in run.json
-HEARING, HEARD = "transcribe", "hearing"
+SPEECH, HEARD = "speech", "hearing"  # sections of run.json, of the steps that ask for them
 
 
 def price_of(job: JobSettings, step: str) -> Price | None:
@@ -35,9 +34,9 @@ def spending(job: BaseJob, result: Result) -> dict[str, Any]:
         for step, spent in sorted(calls.items())
     }
     prices = [price_of(job, step) for step in chats_of(job)]
-    # Calls of this run are not told apart, so they have a price only where they have one price.
-    one = prices[0] if len(set(map(repr, prices))) == 1 and not audio else None
-    asked = {name: result.asked.get(name, 0) for name in _COUNTED}
+    # Of this run language models' calls are not told apart: a price only where they have one.
+    one = prices[0] if len(set(map(repr, prices))) == 1 else None
+    asked = asked_of(result.asked)
     figures: dict[str, Any] = {
         "models": {
             "by_step": steps,
@@ -45,9 +44,9 @@ def spending(job: BaseJob, result: Result) -> dict[str, Any]:
             "currency": next((price.currency for price in prices if price is not None), None),
         }
     }
-    for name in _COUNTED:
+    for name in COUNTED:
         figures[f"model_{name}"] = sum(spent.get(name, 0) for spent in calls.values())
-    figures["asked_now_calls"] = asked["calls"]
+    figures["model_calls_of_this_run"] = asked["calls"]
     costs = [spent["cost"] for spent in steps.values() if spent["cost"] is not None]
     if costs and len(costs) == len(steps):
         figures["model_cost"] = _money(sum(costs), prices)
@@ -71,6 +70,8 @@ def audio_prices(job: BaseJob) -> dict[str, AudioPrice | None]:
 def audio_spending(job: BaseJob, result: Result) -> dict[str, Any]:
     """For run.json: what was asked of services that speak and hear for this corpus, and its cost.
 
+    ``asked_now`` are the calls of this very run, whichever service they went to.
+
     ``cost`` is null where a service has no price, or charges tokens that it did not tell.
     """
     figures: dict[str, Any] = {}
@@ -80,18 +81,19 @@ def audio_spending(job: BaseJob, result: Result) -> dict[str, Any]:
             spent = result.calls.get(name)
             if spent is None or not name.startswith(step + BY):
                 continue
-            counted = {key: spent.get(key, 0) for key in (*_COUNTED, *OF_SOUND)}
+            counted = {key: spent.get(key, 0) for key in (*COUNTED, *OF_SOUND)}
             by[name.removeprefix(step + BY)] = {
                 **counted,
                 "cost": _rounded(audio_cost(price, counted)),
                 "currency": None if price is None else price.currency,
             }
         if by:
-            whole = {k: sum(item[k] for item in by.values()) for k in (*_COUNTED, *OF_SOUND)}
+            whole = {k: sum(item[k] for item in by.values()) for k in (*COUNTED, *OF_SOUND)}
             currencies = {item["currency"] for item in by.values()}
             known = len(currencies) == 1 and all(item["cost"] is not None for item in by.values())
             figures[section] = {
                 **whole,
+                "asked_now": asked_of(result.asked, step),
                 "cost": _rounded(sum(item["cost"] for item in by.values())) if known else None,
                 "currency": currencies.pop() if known else None,
                 "by": by,
@@ -131,9 +133,6 @@ def figures_of(guess: Estimate) -> dict[str, float]:
         "prompt_tokens": guess.prompt_tokens,
         "completion_tokens": guess.completion_tokens,
     }
-
-
-_COUNTED = ("calls", "prompt_tokens", "completion_tokens")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from jobs.settings.job import BaseJob
 from jobs.spending import spending
+from pipelines.asking import BY, HEARING, SPEAKING, asked_of
 from pipelines.build import Result
 from pipelines.outcome import each_outcome, main_code
 from pipelines.telemetry import Telemetry
@@ -111,14 +112,7 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
         table.add_row(f"  {code}", str(count))
     table.add_section()
     table.add_row("hours of speech", f"{seconds / 3600:.3f}")
-    if result.calls:
-        spent = [
-            result.asked.get(name, 0) for name in ("calls", "prompt_tokens", "completion_tokens")
-        ]
-        table.add_row("model calls of this run", f"{spent[0]} ({spent[1]} + {spent[2]} tokens)")
-        behind = sum(item["calls"] for item in result.calls.values())
-        repairs = sum(item["repairs"] for item in result.calls.values())
-        table.add_row("model calls behind these rows", f"{behind}, {repairs} of them repairs")
+    _add_calls(table, result)
     if result.unchanged:
         table.add_row("wall time", f"{result.wall_s:.1f} s (it stood already)")
     else:
@@ -147,6 +141,22 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _add_calls(table: Table, result: Result) -> None:
+    """What was asked: of language models, and for speech and transcripts, each by itself."""
+    for kind, step in (("model", ""), ("speech", SPEAKING), ("transcript", HEARING)):
+        behind = [spent for name, spent in result.calls.items() if name.rpartition(BY)[0] == step]
+        if not behind:
+            continue
+        calls, read, written = asked_of(result.asked, step).values()
+        tokens = f" ({read} + {written} tokens)" if read or written or not step else ""
+        table.add_row(f"{kind} calls of this run", f"{calls}{tokens}")
+        repairs = sum(item["repairs"] for item in behind)
+        more = f", {repairs} of them repairs" if not step else ""
+        table.add_row(
+            f"{kind} calls behind these rows", f"{sum(item['calls'] for item in behind)}{more}"
+        )
 
 
 def _codes(store: Store, manifest: Manifest, state: str) -> list[tuple[str, int]]:

@@ -27,13 +27,18 @@ from schemas.snapshot import FileEntry
 from schemas.store import Store
 from transforms.ask import AskingStep
 from transforms.asks import Asks, AsksSpeech
+from transforms.backends.asr_endpoint import HEARD
 from transforms.backends.chat.protocol import Reply
+from transforms.backends.tts_wire import SPOKEN
 from transforms.step import Step
 
 Spent = dict[str, int]  # calls, prompt_tokens, completion_tokens
 OF_SOUND = ("characters", "audio_ms")  # counted of calls that speak or hear
 BY = "/"  # between a step and whom it asked, where it may ask several
 OVERLAP = 2.0  # rows under way per request in flight: a row also waits for its partition's others
+COUNTED = ("calls", "prompt_tokens", "completion_tokens")
+SPEAKING, HEARING = "synthesize", "transcribe"  # steps that ask for sound, or about it
+STEP_OF = {SPOKEN: f"{SPEAKING}{BY}", HEARD: f"{HEARING}{BY}"}  # of a reply; the rest is text
 MAX_THREADS = 512
 HELD_BYTES = 512_000_000  # of partitions whose speech is heard: a pack, and what is taken of it
 COPIES = 2
@@ -61,16 +66,23 @@ class Desks:
         return StoreDesk(self._work, partition, self._output, entry, self._count, self._scratch)
 
     def take_spent(self) -> Spent:
-        """What was asked since the last time."""
+        """What was asked since the last time; see ``asked_of``."""
         with self._lock:
             spent, self._spent = dict(self._spent), Counter()
         return spent
 
     def _count(self, reply: Reply) -> None:
+        of = STEP_OF.get(reply["finish_reason"], "")
         with self._lock:
-            self._spent["calls"] += 1
-            self._spent["prompt_tokens"] += reply["prompt_tokens"]
-            self._spent["completion_tokens"] += reply["completion_tokens"]
+            self._spent[f"{of}calls"] += 1
+            self._spent[f"{of}prompt_tokens"] += reply["prompt_tokens"]
+            self._spent[f"{of}completion_tokens"] += reply["completion_tokens"]
+
+
+def asked_of(spent: Spent, step: str = "") -> Spent:
+    """Calls and tokens of what was asked: of language models, or of a step that asks for sound."""
+    of = f"{step}{BY}" if step else ""
+    return {name: spent.get(f"{of}{name}", 0) for name in COUNTED}
 
 
 def asking_steps(pipeline: Pipeline, until: str | None) -> list[AskingStep]:

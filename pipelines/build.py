@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.asking import add_spent, rounds
+from pipelines.asking import HEARING, SPEAKING, add_spent, asked_of, rounds
 from pipelines.carry import Carry
 from pipelines.commit import Commit, Lost, claim, is_whole
 from pipelines.damage import file_damage
@@ -57,9 +57,9 @@ class Result:
     """What a build did. ``computed`` and ``reused`` are rows by memo step; times in seconds.
 
     ``busy_s`` is what workers spent in a step, summed over workers; ``stage_s`` is wall time.
-    ``asked`` are the model calls and tokens of this very run, ``calls`` those behind the rows that
-    it judged, by step. ``exhibits`` are the utterances of a few rows that were spoken and then
-    rejected: id, turn, role, spoken_text, voice, flac, codes, measures.
+    ``asked`` are the calls and tokens of this very run, by kind (``asked_of``), ``calls`` those
+    behind the rows that it judged, by step. ``exhibits`` are the utterances of a few rows that
+    were spoken and then rejected: id, turn, role, spoken_text, voice, flac, codes, measures.
     ``lost`` are shards that this run made otherwise than the one that was committed first.
     """
 
@@ -325,7 +325,9 @@ def _anything_to_ask(run: _Run, step: str) -> bool:
     memo = Memo(open_store(run.planned.request.work))
     known = memo.partitions(step, run.state.fingerprints[step])
     everything = {partition.name for partition in run.planned.plan.partitions}
-    return bool(everything - known) or bool(run.asked.get("calls"))
+    return bool(everything - known) or any(
+        asked_of(run.asked, kind)["calls"] for kind in ("", SPEAKING, HEARING)
+    )
 
 
 def _pass(run: _Run, until: str | None, *, fresh_only: bool = False) -> list[Receipt]:

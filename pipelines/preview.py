@@ -56,8 +56,8 @@ class Overlay:
     def vouched_sha256(self, path: str) -> str | None:
         return self._holder(path).vouched_sha256(path)
 
-    def put(self, path: str, data: bytes | memoryview) -> None:
-        self.top.put(path, data)
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> None:
+        self.top.put(path, data, sha256=sha256)
 
     def put_new(self, path: str, data: bytes) -> bool:
         return self.size(path) is None and self.top.put_new(path, data)

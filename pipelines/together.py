@@ -16,7 +16,7 @@ B = TypeVar("B")
 class Sink(Protocol):
     """What takes objects: a store, or one that is written behind."""
 
-    def put(self, path: str, data: bytes | memoryview) -> None:
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> None:
         """Write or replace the object, as a whole."""
 
 
@@ -49,9 +49,9 @@ class _Behind:
         self._store, self._pool = store, pool
         self._running: set[Future[None]] = set()
 
-    def put(self, path: str, data: bytes | memoryview) -> None:
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> None:
         self.drain(2 * WIDTH)
-        self._running.add(self._pool.submit(self._store.put, path, data))
+        self._running.add(self._pool.submit(self._store.put, path, data, sha256=sha256))
 
     def drain(self, left: int) -> None:
         """Wait until at most ``left`` are under way; raises the error of one that failed."""

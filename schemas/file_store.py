@@ -66,7 +66,7 @@ class FileStore:
         """None: a file system keeps no checksum, so files are read to be checked."""
         return None
 
-    def put(self, path: str, data: bytes | memoryview) -> None:
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> None:
         with self._explained("write", path), self._temporary(path) as (temporary, final):
             _write(temporary, data)
             os.replace(temporary, final)

@@ -12,25 +12,27 @@ from typing import Any, NoReturn
 from schemas.address import ObjectMeta, Unfinished
 from schemas.errors import DamageError, SettingsError, StoreError
 from schemas.file_store import changed, short_range
+from schemas.redaction import redacted
 
 
 class FsspecStore:
-    """What lies below an address, to be read."""
+    """What lies below an address, to be read. ``uri`` is shown: without a user and a query."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/")
+        self.uri = redacted(uri.rstrip("/"))
         try:
             import fsspec
         except ImportError as error:
             raise SettingsError(
-                f"source '{uri}': read by fsspec, which is not installed; pip install 'voxmill[s3]'"
+                f"source '{self.uri}': read by fsspec, which is not installed; "
+                "pip install 'voxmill[s3]'"
             ) from error
         try:
-            self._files, self._root = fsspec.core.url_to_fs(self.uri)
+            self._files, self._root = fsspec.core.url_to_fs(uri.rstrip("/"))
         except (ImportError, ValueError, OSError) as error:
             raise SettingsError(
-                f"source '{uri}': fsspec cannot read it: {error}; give a path, an address of a "
-                "bucket, or install what fsspec wants for this one"
+                f"source '{self.uri}': fsspec cannot read it: {redacted(str(error))}; give a path, "
+                "an address of a bucket, or install what fsspec wants for this one"
             ) from error
 
     def get(self, path: str) -> bytes:
@@ -76,7 +78,7 @@ class FsspecStore:
         found = self._asked("list", prefix, lambda: self._files.find(place, detail=True))
         yield from (self._meta(info) for info in found.values())
 
-    def put(self, path: str, data: bytes | memoryview) -> NoReturn:
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> NoReturn:
         raise SettingsError(
             f"output '{self.uri}': can be read and not written; give a path, or an address that "
             "begins with s3://, gs:// or az://"
@@ -118,7 +120,7 @@ class FsspecStore:
             raise self._explained(verb, path, error) from error
 
     def _explained(self, verb: str, path: str, error: Exception) -> StoreError:
-        words = f"{type(error).__name__}: {error}"[:200]
+        words = redacted(f"{type(error).__name__}: {error}")[:200]
         return StoreError(f"cannot {verb} {self._shown(path)}: {words}; check the address")
 
     def _place(self, path: str) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from schemas.errors import StoreError
+from schemas.redaction import redacted
 
 LATER: Final = "run the same command again: finished work is kept"
 # Codes in the body of an answer, or words of the client, and what helps. The first that fits.
@@ -86,7 +87,6 @@ _CURES: Final = (
 )
 # What no repetition cures: the rest (5xx, resets, cut bodies, timeouts) is tried again.
 _FINAL: Final = re.compile("|".join(pattern for pattern, _ in _CURES[:10]))
-_URL: Final = re.compile(r"(https?://)[^\s/@]*@|\?[^\s|]*")
 
 
 def is_final(error: Exception) -> bool:
@@ -111,6 +111,5 @@ def _said(text: str) -> str:
     code = re.search(r"<Code>([^<]*)</Code>", text)
     message = re.search(r"<Message>([^<]*)</Message>", text)
     if code:
-        return f"{code[1]}: {message[1] if message else ''}".rstrip(": ")[:300]
-    flat = " ".join(_URL.sub(lambda found: found[1] or "?...", text).split())
-    return flat[:300]
+        text = f"{code[1]}: {message[1] if message else ''}".rstrip(": ")
+    return redacted(" ".join(text.split()))[:300]

@@ -110,7 +110,7 @@ class ObjectStore:
         return None if meta is None else meta.size
 
     def vouched_sha256(self, path: str) -> str | None:
-        """What ``put_file`` noted, if the store's etag is still the MD5 that was noted with it."""
+        """What was noted when it was put, if the store's etag is still the MD5 noted with it."""
 
         def look() -> tuple[dict[str, Any], str]:
             answer = obstore.get(self._client, self._key(path), options={"head": True})
@@ -122,8 +122,9 @@ class ObjectStore:
             return None
         return noted.get(SHA256) if etag and noted.get(ETAG) == etag else None
 
-    def put(self, path: str, data: bytes | memoryview) -> None:
-        self._tried("write", path, lambda: self._put(path, data, len(data)))
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> None:
+        notes = {} if sha256 is None else _notes(sha256, _etag_of(data))
+        self._tried("write", path, lambda: self._put(path, data, len(data), notes=notes))
 
     def put_new(self, path: str, data: bytes) -> bool:
         """One winner: a doubtful answer (409, 412, a timeout, a reset) is settled by reading."""
@@ -150,9 +151,7 @@ class ObjectStore:
     def put_file(self, path: str, local: Path, *, sha256: str | None = None) -> None:
         size = local.stat().st_size
         part = max(PART_BYTES, -(-size // MAX_PARTS))
-        notes = {}
-        if sha256 is not None:
-            notes = {SHA256: sha256, ETAG: expected_etag(local, size, part)}
+        notes = {} if sha256 is None else _notes(sha256, expected_etag(local, size, part))
         self._tried("write", path, lambda: self._put(path, local, size, part, notes))
 
     def list(self, prefix: str) -> list[str]:
@@ -283,14 +282,28 @@ def expected_etag(local: Path, size: int, part: int) -> str:
     Amazon S3 User Guide, "Checking object integrity". With KMS keys it is something else, and then
     ``vouched_sha256`` says nothing.
     """
-    digests = []
     with open(local, "rb") as file:
-        while data := file.read(part):
-            digests.append(hashlib.md5(data, usedforsecurity=False))
-    if size <= part:
+        return _etag(iter(lambda: file.read(part), b""), parted=size > part)
+
+
+def _etag_of(data: bytes | memoryview) -> str:
+    """The same of what ``put`` sends: one request up to SINGLE_PUT_BYTES, parts above."""
+    if len(data) <= SINGLE_PUT_BYTES:
+        return _etag([data], parted=False)
+    starts = range(0, len(data), PART_BYTES)
+    return _etag((data[start : start + PART_BYTES] for start in starts), parted=True)
+
+
+def _etag(parts: Iterable[bytes | memoryview], *, parted: bool) -> str:
+    digests = [hashlib.md5(data, usedforsecurity=False) for data in parts]
+    if not parted:
         return digests[0].hexdigest() if digests else hashlib.md5(usedforsecurity=False).hexdigest()
     together = b"".join(item.digest() for item in digests)
     return f"{hashlib.md5(together, usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
+def _notes(sha256: str, etag: str) -> dict[str, str]:
+    return {SHA256: sha256, ETAG: etag}
 
 
 def _bare(etag: str | None) -> str:

@@ -19,6 +19,7 @@ from schemas.address import (
 )
 from schemas.errors import SettingsError
 from schemas.file_store import FileStore, explain_local
+from schemas.redaction import redacted
 
 __all__ = [
     "FileStore",
@@ -63,8 +64,11 @@ class Store(Protocol):
     def vouched_sha256(self, path: str) -> str | None:
         """The sha256 that the store's own checksum proves without a download, or None."""
 
-    def put(self, path: str, data: bytes | memoryview) -> None:
-        """Write or replace the object, as a whole."""
+    def put(self, path: str, data: bytes | memoryview, *, sha256: str | None = None) -> None:
+        """Write or replace the object, as a whole.
+
+        ``sha256`` of the data, where it is known, lets ``vouched_sha256`` answer for it later.
+        """
 
     def put_new(self, path: str, data: bytes) -> bool:
         """Write the object if there is none. False, and nothing written, if there is another.
@@ -73,10 +77,7 @@ class Store(Protocol):
         """
 
     def put_file(self, path: str, local: Path, *, sha256: str | None = None) -> None:
-        """Write or replace the object with a local file's bytes, as a whole.
-
-        ``sha256`` of the file, where it is known, lets ``vouched_sha256`` answer for it later.
-        """
+        """Write or replace the object with a local file's bytes; ``sha256`` is theirs."""
 
     def list(self, prefix: str) -> list[str]:
         """The paths of the objects below the folder ``prefix``, sorted."""
@@ -115,9 +116,10 @@ def open_store(place: str | StoreAddress, *, to_read: bool = False) -> Store:
 
         return FsspecStore(uri)
     if scheme not in ("", "file"):
+        known = ", ".join(f"{name}://" for name in ("file", *OBJECT_SCHEMES))
         raise SettingsError(
-            f"output '{uri}': there is no store for {scheme}://; give a path, or an address that "
-            f"begins with {', '.join(f'{name}://' for name in ('file', *OBJECT_SCHEMES))}"
+            f"output '{redacted(uri)}': there is no store for {scheme}://; give a path, or an "
+            f"address that begins with {known}"
         )
     parsed = urlparse(uri)
     if scheme == "file" and parsed.netloc not in ("", "localhost"):

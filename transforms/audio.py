@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from schemas.errors import RowError
 from transforms.backends.tts import Samples
+from transforms.wav import with_length
 
 FULL_SCALE = 32768.0
 
@@ -31,12 +32,15 @@ def decode_flac(data: bytes) -> tuple[Samples, int]:
 def decode_source_audio(data: bytes) -> tuple[npt.NDArray[np.float32], int]:
     """Any encoded audio file as mono float32 [N] in [-1, 1) and its rate in Hz.
 
-    Channels are averaged. Raises RowError for what libsndfile cannot read.
+    Channels are averaged. A WAV file that says no length is read to its end. Raises RowError for
+    what libsndfile cannot read.
     """
     import soundfile
 
     try:
-        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(
+            io.BytesIO(with_length(data)), dtype="float32", always_2d=True
+        )
     except soundfile.LibsndfileError as error:
         raise RowError(
             f"a turn's audio ({len(data)} bytes) cannot be read: {error}; wanted a WAV, FLAC, OGG "

@@ -7,10 +7,20 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from schemas.utterance import HEARD, TAKEN, UTTERANCE, Measure, not_sampled, unavailable
+from schemas.utterance import (
+    HEARD,
+    NOT_SAMPLED,
+    TAKEN,
+    UNAVAILABLE,
+    UTTERANCE,
+    Measure,
+    not_sampled,
+    unavailable,
+)
 from transforms.environment import versions
 from transforms.hearing import (
-    ASR_MEASURES,
+    FIRST_AND_JUDGED,
+    SECOND_MEASURES,
     Rule,
     asr_measures,
     judged_measures,
@@ -35,7 +45,7 @@ class Compare(Step):
     agree_max: float = 0.3
 
     name: ClassVar[str] = "compare"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[TableName] = "utterances"
     writes: ClassVar[pa.Schema] = HEARD
     replaces: ClassVar[frozenset[str]] = frozenset(HEARD.names)
@@ -54,7 +64,7 @@ class Compare(Step):
             "rated": self.rated,
             "rule": self.rule,
             "agree_max": self.agree_max,
-            **versions("jiwer", "rapidfuzz", "num2words", "cn2an", "unicode"),
+            **versions("jiwer", "rapidfuzz", "num2words", "cn2an", "opencc", "unicode"),
         }
 
     @contextmanager
@@ -88,9 +98,18 @@ class Compare(Step):
         ]
         first, second = words[0], words[1] if len(words) > 1 else None
         if first is None:
-            absent = unavailable if transcripts[0]["status"] != "not_sampled" else not_sampled
-            return [absent(name) for name in ASR_MEASURES]
+            return _untaken([item["status"] for item in transcripts])
         said = heard_words(row["spoken_text"], lang)
         found = [*asr_measures(said, first)]
         found += judged_measures(said, first, second, self.rule, self.agree_max)
         return found
+
+
+def _untaken(statuses: list[str]) -> list[Measure]:
+    """Why nothing was taken: of a second recognizer its own reason, without one unavailable."""
+    second = statuses[1] if len(statuses) > 1 else UNAVAILABLE
+    return [
+        (not_sampled if why == NOT_SAMPLED else unavailable)(name)
+        for why, names in ((statuses[0], FIRST_AND_JUDGED), (second, SECOND_MEASURES))
+        for name in names
+    ]

@@ -38,6 +38,7 @@ class Conform(Step):
     sample_rate_hz: int | None
 
     name: ClassVar[str] = "conform"
+    version: ClassVar[int] = 2
     table: ClassVar[TableName] = "utterances"
     memo: ClassVar[bool] = True
     reads: ClassVar[pa.Schema] = pa.schema(

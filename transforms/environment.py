@@ -14,6 +14,7 @@ PACKAGES = (
     "jiwer",
     "num2words",
     "numpy",
+    "opencc",
     "pocketsphinx",
     "pyarrow",
     "pyloudnorm",

@@ -21,7 +21,8 @@ FIRST_MEASURES: Final = (
     "asr_word_errors",
 )
 SECOND_MEASURES: Final = ("asr_cer_second", "asr_wer_between", "asr_wer_second")
-ASR_MEASURES: Final = (*FIRST_MEASURES, "asr_wer_judged", *SECOND_MEASURES)
+FIRST_AND_JUDGED: Final = (*FIRST_MEASURES, "asr_wer_judged")
+ASR_MEASURES: Final = (*FIRST_AND_JUDGED, *SECOND_MEASURES)
 MOS_MEASURES: Final = ("mos",)
 Rule: TypeAlias = Literal["agree", "both", "either"]
 VAD_MEASURES: Final = (

@@ -5,6 +5,7 @@ from typing import Final
 
 from schemas.errors import SettingsError
 from transforms.backends.tts_files import file_sha256
+from transforms.wav import lacks_length
 
 BOUNDS_S: Final = (1.0, 30.0)  # CosyVoice refuses more than 30 s
 MIN_RATE_HZ: Final = 16_000
@@ -19,6 +20,11 @@ def read_reference(path: Path, where: str) -> str:
         raise SettingsError(
             f"{where}: `reference` {path} is not there; the path is relative to the bank's file: "
             "put the clip there, or take a voice that needs none"
+        )
+    if lacks_length(path.read_bytes()):
+        raise SettingsError(
+            f"{where}: `reference` {path} says no length in its header, as a file does that was "
+            f"written to a pipe; write it again, such as `ffmpeg -i {path.name} clip.flac`"
         )
     try:
         samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs.commands.find_row import find_row
-from jobs.commands.inspect_words import gates_of, origin_lines, turn_lines
+from jobs.commands.inspect_words import origin_lines, turn_lines
 from jobs.guess import read_estimate, told_lines
+from jobs.report.judged import rules_of
 from jobs.report.reading import IndexRow, index_rows, outcome_rows, read_sample
 from jobs.report.render import duration
 from jobs.report.waveform import loudest
@@ -147,11 +148,11 @@ def _sample(store: Store, manifest: Manifest, row: IndexRow, save_to: Path | Non
     sounds = {turn: decode_flac(data)[0] for turn, data in files.items()}
     full_scale = max(map(loudest, sounds.values()), default=1)
     records = {turn["turn"]: turn for turn in record["turns"]}
-    gates = gates_of(manifest)
+    rules = rules_of(store, manifest)
     for turn in row["turns"]:
         said = {**turn, "input": records[turn["turn"]].get("input", ""), "lang": row["lang"]}
         sound = (sounds[turn["turn"]], full_scale)
-        lines += ["", *turn_lines(said, records[turn["turn"]], sound, members, manifest, gates)]
+        lines += ["", *turn_lines(said, records[turn["turn"]], sound, members, manifest, rules)]
     lines += [f"left out: {_reason(item)}" for item in record["dropped"]]
     made = ", ".join(f"{step} {digest}" for step, digest in record["lineage"].items())
     lines += ["", f"made by {made}"]
@@ -188,10 +189,10 @@ def _outcome(store: Store, manifest: Manifest, row: Outcome, save_to: Path | Non
             else "it would fail again: correct the row in the source",
         ]
     lines += list(dict.fromkeys(f"rejected: {_reason(item)}" for item in row["reasons"]))
-    gates = gates_of(manifest)
+    rules = rules_of(store, manifest)
     for number, turn in enumerate(row["turns"]):
         said = {**turn, "turn": number, "lang": row["lang"]}
-        lines += ["", *turn_lines(said, {}, None, {}, manifest, gates)]
+        lines += ["", *turn_lines(said, {}, None, {}, manifest, rules)]
     if row["spoken"]:
         again = f"voxmill replay {store.uri} {row['id']} --save-to DIR"
         lines += ["", f"it was spoken before it was rejected; hear it with `{again}`"]

@@ -1,12 +1,11 @@
 """The lines that `voxmill inspect` has for one turn, and for where a row comes from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from jobs.recipes.recipe import from_manifest
 from jobs.report.diff import changes
 from jobs.report.extras import extras
-from jobs.report.judged import judged
+from jobs.report.judged import Rules, judged
 from jobs.report.waveform import blocks
 from pipelines.replay import source_row
 from schemas.errors import DamageError
@@ -14,19 +13,12 @@ from schemas.shard import durations_suffix, read_npy, units_suffix
 from schemas.snapshot import Manifest
 from schemas.store import Store
 from transforms.backends.tts import Samples
-from transforms.gate import Gate
 
 COLUMNS: Final = 72  # of a waveform
 UNITS: Final = 24
 CHANGES: Final = 12
 INDENT: Final = "\n          "
 MARKS: Final = {"passes": "passes", "fails": "FAILS ", "unchecked": "unchecked", "": ""}
-
-
-def gates_of(manifest: Manifest) -> list[Gate]:
-    """The gates that judged the snapshot's rows."""
-    job, _ = from_manifest(dict(manifest["settings"]))
-    return [Gate(**gate.model_dump()) for gate in getattr(job, "gates", ())]
 
 
 def origin_lines(
@@ -52,7 +44,7 @@ def turn_lines(
     sound: tuple[Samples, int] | None,
     members: Mapping[str, bytes],
     manifest: Manifest,
-    gates: Sequence[Gate],
+    rules: Rules,
 ) -> list[str]:
     """Texts, voice, waveform, measures and units of a turn; ``sound`` is samples, full scale."""
     lines = [f"turn {turn['turn']}, {turn['role']}", f"  text    {_indented(turn['text'])}"]
@@ -68,7 +60,7 @@ def turn_lines(
     )
     lines.append(f"  wave    {blocks(sound[0], COLUMNS, sound[1])}")
     lines += _units(manifest, members, turn)
-    lines += _measures(turn, gates)
+    lines += _measures(turn, rules)
     if record.get("heard_text"):
         lines.append(f"  heard   {_indented(record['heard_text'])}")
     for extra in extras(record):
@@ -91,8 +83,8 @@ def _changes(turn: Mapping[str, Any]) -> list[str]:
     return [f"  changed {_indented(chr(10).join(shown))}"] if shown else []
 
 
-def _measures(turn: Mapping[str, Any], gates: Sequence[Gate]) -> list[str]:
-    rows = judged(turn["measures"], gates, turn["role"], turn["lang"], turn["voice"] or "")
+def _measures(turn: Mapping[str, Any], rules: Rules) -> list[str]:
+    rows = judged(turn["measures"], rules, turn["role"], turn["lang"], turn["voice"] or "")
     lines = []
     for row in rows:
         verdict = f"  {MARKS[row.verdict]} {row.gate}" if row.gate else ""

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 from jobs.report.chosen import Chosen
 from jobs.report.gate_use import GateUse
 from jobs.report.histogram import Histogram, Smallest
+from jobs.report.judged import Rules
 from jobs.report.reading import IndexRow
 from pipelines.outcome import Outcome, main_code
 from transforms.voices import VoiceBank
@@ -72,6 +73,14 @@ class Corpus:
     rejected: list[Outcome] = field(default_factory=list)  # those that are shown
     chosen: Chosen = field(default_factory=Chosen)
     unit_rows: Smallest[IndexRow] = field(default_factory=lambda: Smallest(UNIT_SAMPLES))
+
+    @property
+    def rules(self) -> Rules:
+        """Its gates, and what was usual."""
+        return Rules(
+            [use.gate for use in self.gates],
+            next((use.norms for use in self.gates if use.norms is not None), None),
+        )
 
     @property
     def langs(self) -> list[str]:

@@ -11,12 +11,11 @@ from jobs.report.columns import READ, Flat
 from jobs.report.corpus import SHOWN_FAILED, Corpus, main_reason, step_order
 from jobs.report.counting import see
 from jobs.report.gate_use import GateUse
+from jobs.report.judged import rules_of
 from jobs.report.reading import index_batches, outcome_batches, outcome_rows
 from pipelines.outcome import Outcome, main_code
-from schemas.snapshot import FileEntry, Manifest, read_verified
+from schemas.snapshot import FileEntry, Manifest
 from schemas.store import Store
-from transforms.gate import Gate
-from transforms.norms import Norms
 
 # of an outcome, all that is counted: texts, measures and attempts of every row would be slow
 COUNTED = ["id", "lang", "reasons", "error", "turns.list.element.role"]
@@ -29,10 +28,9 @@ def gather(store: Store, manifest: Manifest, *, words: bool = False) -> Corpus:
 
     ``words`` counts the spoken words of up to WORDS_ROWS rows too.
     """
-    job, bank = from_manifest(dict(manifest["settings"]))
-    fitted = manifest["artifacts"].get("norms")
-    norms = None if fitted is None else Norms(read_verified(store, fitted))
-    gates = [GateUse(Gate(**gate.model_dump()), norms=norms) for gate in getattr(job, "gates", ())]
+    _, bank = from_manifest(dict(manifest["settings"]))
+    rules = rules_of(store, manifest)
+    gates = [GateUse(gate, norms=rules.norms) for gate in rules.gates]
     corpus = Corpus(bank, gates)
     corpus.chosen.worst.gates = tuple(use.gate for use in gates)
     share = min(1.0, WORDS_ROWS / max(manifest["counts"]["accepted"], 1)) if words else 0.0

@@ -28,6 +28,7 @@ class Histogram:
         self.num = 0
         self.min = math.inf
         self.max = -math.inf
+        self.whole = True  # whether all values are whole numbers
         self._most = most
         self._level = FINEST
         self._places = np.zeros(0, np.int64)  # sorted
@@ -47,6 +48,7 @@ class Histogram:
         self.num += len(values)
         self.min = min(self.min, float(values.min()))
         self.max = max(self.max, float(values.max()))
+        self.whole = self.whole and bool((values == np.floor(values)).all())
         self._pending.append(values.copy())
         self._num_pending += len(values)
         if self._num_pending >= PENDING:

@@ -4,18 +4,47 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jobs.recipes.recipe import from_manifest
 from jobs.report.words import number
+from schemas.snapshot import Manifest, read_verified
+from schemas.store import Store
 from schemas.utterance import TAKEN
 from transforms.gate import Gate
+from transforms.norms import FitNorms, Norms
 
 Verdict = Literal["passes", "fails", "unchecked", ""]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The gates that judged a snapshot's rows, and what was usual then, if anything was fitted."""
+
+    gates: Sequence[Gate]
+    norms: Norms | None = None
+
+    def can_judge(self, gate: Gate, utterance: dict[str, Any]) -> bool:
+        """Whether a gate says anything of an utterance whose measure was taken."""
+        if gate.outlier_mad is None or gate.min is not None or gate.max is not None:
+            return True
+        return self.norms is not None and (
+            self.norms.of(gate.measure, gate.per, utterance) is not None
+        )
+
+
+def rules_of(store: Store, manifest: Manifest) -> Rules:
+    """The rules of a snapshot. Raises DamageError."""
+    job, _ = from_manifest(dict(manifest["settings"]))
+    gates = [Gate(**gate.model_dump()) for gate in getattr(job, "gates", ())]
+    fitted = manifest["artifacts"].get(FitNorms.name)
+    return Rules(gates, None if fitted is None else Norms(read_verified(store, fitted)))
 
 
 @dataclass(frozen=True)
 class Judged:
     """A measure in words. ``verdict`` is empty where no gate looks at it.
 
-    ``value`` is its status where it was not taken; a gate then leaves it unchecked.
+    ``value`` is its status where it was not taken; a gate then leaves it unchecked, as does one on
+    outliers alone where nothing is usual.
     """
 
     name: str
@@ -26,7 +55,7 @@ class Judged:
 
 def judged(
     measures: Iterable[Mapping[str, Any]],
-    gates: Sequence[Gate],
+    rules: Rules,
     role: str,
     lang: str,
     voice: str = "",
@@ -34,15 +63,15 @@ def judged(
 ) -> list[Judged]:
     """Each measure once per gate that covers such utterances; those that fail come first.
 
-    What is usual for a voice is not at hand here, so a gate on outliers has failed where the row's
-    reasons say so: ``named`` are the measures that they name for this utterance, once per gate
-    that failed. What bounds alone explain is not laid to an outlier.
+    A gate on outliers has failed where the row's reasons say so: ``named`` are the measures that
+    they name for this utterance, once per gate that failed. What bounds alone explain is not laid
+    to an outlier.
     """
     found = []
     for measure in measures:
         name = measure["name"]
         looking = [
-            gate for gate in gates if gate.measure == name and gate.covers(role, lang, voice)
+            gate for gate in rules.gates if gate.measure == name and gate.covers(role, lang, voice)
         ]
         value = number(measure["value"]) if measure["status"] == TAKEN else measure["status"]
         shown = value.replace("_", " ")
@@ -54,7 +83,8 @@ def judged(
         for gate, failed in zip(looking, beyond, strict=True):
             outlier = gate.outlier_mad is not None and unexplained
             verdict: Verdict = "fails" if failed or outlier else "passes"
-            if measure["status"] != TAKEN:
+            known = verdict == "fails" or rules.can_judge(gate, utterance)
+            if measure["status"] != TAKEN or not known:
                 verdict = "unchecked"
             found.append(Judged(name, shown, bounds(gate), verdict))
     return sorted(found, key=lambda item: item.verdict != "fails")

@@ -133,8 +133,14 @@ def _distribution(
     def x_of(value: float) -> float:
         return round((value / 2.0**level - low) * step, 1)
 
-    least = [(use.gate.min, x_of(use.gate.min)) for use in gates if use.gate.min is not None]
-    most = [(use.gate.max, x_of(use.gate.max)) for use in gates if use.gate.max is not None]
+    def x_most(most: float) -> float:  # right of the bar of whole numbers that are just accepted
+        return x_of(math.floor(most) + min(2.0**level, 1.0) if values.whole else most)
+
+    def x_least(least: float) -> float:
+        return x_of(math.ceil(least) if values.whole else least)
+
+    least = [(use.gate.min, x_least(use.gate.min)) for use in gates if use.gate.min is not None]
+    most = [(use.gate.max, x_most(use.gate.max)) for use in gates if use.gate.max is not None]
     told = [(f"≥ {bound:g}", x) for bound, x in least] + [(f"≤ {bound:g}", x) for bound, x in most]
     outside = [(0.0, min(x, width)) for _, x in least if x > 0]
     outside += [(max(x, 0.0), round(width - max(x, 0.0), 1)) for _, x in most if x < width]

@@ -35,7 +35,7 @@ TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 MAX_SETTINGS: Final = 30_000  # characters: a bank may have thousands of voices
 FACTS: Final = (
     *("engine", "workers", "wall_s", "model_calls", "model_prompt_tokens"),
-    *("model_completion_tokens", "model_cost", "asked_now_calls"),
+    *("model_completion_tokens", "model_cost", "model_calls_of_this_run"),
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from jobs.report.extras import KNOWN
+from jobs.report.judged import Rules
 from jobs.report.reading import IndexRow, read_sample
 from jobs.report.turns import MAX_TURNS, Budget, ShownTurn, shown_turns
 from jobs.report.words import clipped, fact, reason_words
@@ -13,7 +14,6 @@ from pipelines.outcome import Outcome
 from schemas.shard import durations_suffix, flac_suffix, read_npy, units_suffix
 from schemas.snapshot import Manifest
 from schemas.store import Store
-from transforms.gate import Gate
 
 Group: TypeAlias = Literal["random", "worst", "rejected", "failed"]
 MAX_REASONS: Final = 20
@@ -46,7 +46,7 @@ def shown_sample(
     store: Store,
     manifest: Manifest,
     row: IndexRow,
-    gates: Sequence[Gate],
+    rules: Rules,
     budget: Budget,
     *,
     group: Group = "random",
@@ -75,7 +75,7 @@ def shown_sample(
         odd=odd,
         lang=row["lang"],
         facts=[fact(item) for item in facts if item],
-        turns=shown_turns(turns, row["lang"], gates, manifest, budget),
+        turns=shown_turns(turns, row["lang"], rules, manifest, budget),
         codes=sorted({item["code"] for item in record["dropped"]}),
         duration_s=row["duration_s"],
         reasons=[f"left out: {reason_words(item)}" for item in record["dropped"][:MAX_REASONS]],
@@ -86,7 +86,7 @@ def shown_sample(
 def shown_outcome(
     row: Outcome,
     spoken: Mapping[int, Mapping[str, Any]],
-    gates: Sequence[Gate],
+    rules: Rules,
     manifest: Manifest,
     budget: Budget,
 ) -> ShownSample:
@@ -110,7 +110,7 @@ def shown_outcome(
         group="failed" if row["state"] == "failed" else "rejected",
         lang=row["lang"],
         facts=[fact(item) for item in (row["lang"], row["origin"], row["source_id"]) if item],
-        turns=shown_turns(turns, row["lang"], gates, manifest, budget, row["reasons"]),
+        turns=shown_turns(turns, row["lang"], rules, manifest, budget, row["reasons"]),
         codes=sorted(codes),
         reasons=words,
         more_turns=max(0, len(turns) - MAX_TURNS),

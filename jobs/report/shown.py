@@ -21,7 +21,7 @@ def shown_rows(
 ) -> tuple[list[ShownSample], int]:
     """The rows that can be looked at and heard, and how many of them lack their audio."""
     accepted, rejected = Budget(ACCEPTED_BYTES), Budget(REJECTED_BYTES)
-    gates = [use.gate for use in corpus.gates]
+    rules = corpus.rules
     by_chance = corpus.chosen.samples() if corpus.places else []
     keys = {row["key"] for row in by_chance}
     odd = {item.row["key"]: item for item in corpus.chosen.odd_ones()}
@@ -30,23 +30,23 @@ def shown_rows(
             store,
             manifest,
             row,
-            gates,
+            rules,
             accepted,
             odd=odd[row["key"]].why if row["key"] in odd else (),
         )
         for row in by_chance
     ]
     shown += [
-        shown_sample(store, manifest, item.row, gates, accepted, group="worst", odd=item.why)
+        shown_sample(store, manifest, item.row, rules, accepted, group="worst", odd=item.why)
         for item in odd.values()
         if item.row["key"] not in keys
     ]
     shown += [
-        shown_outcome(row, heard, gates, manifest, rejected)
+        shown_outcome(row, heard, rules, manifest, rejected)
         for row, heard in _rejections(store, manifest, corpus, exhibits)
     ]
     shown += [
-        shown_outcome(row, {}, gates, manifest, rejected) for row in corpus.failed[:SHOWN_REJECTED]
+        shown_outcome(row, {}, rules, manifest, rejected) for row in corpus.failed[:SHOWN_REJECTED]
     ]
     return shown, accepted.left_out + rejected.left_out
 

@@ -8,14 +8,13 @@ from typing import Any, Final
 from jobs.report.aligned import Spoken, spoken_words
 from jobs.report.diff import Parts, differences
 from jobs.report.extras import KNOWN, Extra, extras
-from jobs.report.judged import Judged, judged
+from jobs.report.judged import Judged, Rules, judged
 from jobs.report.spectrogram import mel_image
 from jobs.report.strip import strip_path
 from jobs.report.waveform import loudest, waveform_path
 from jobs.report.words import clipped
 from schemas.snapshot import Manifest
 from transforms.audio import decode_flac
-from transforms.gate import Gate
 from transforms.minhash import tokens
 
 MAX_UNITS: Final = 60
@@ -96,7 +95,7 @@ def data_uri(flac: bytes) -> str:
 def shown_turns(
     turns: Sequence[dict[str, Any]],
     lang: str,
-    gates: Sequence[Gate],
+    rules: Rules,
     manifest: Manifest,
     budget: Budget,
     reasons: Sequence[Mapping[str, Any]] = (),
@@ -122,7 +121,7 @@ def shown_turns(
                 "duration_s": len(sound) / rate_hz,
                 "measures": judged(
                     turn["measures"],
-                    gates,
+                    rules,
                     turn["role"],
                     lang,
                     turn["voice"] or "",

@@ -1,12 +1,12 @@
 """The sections of a job about language models: which, from where, and what they are told."""
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from jobs.settings.price import Price
+from jobs.settings.secret import Extra, Variable, secret_error
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -23,7 +23,7 @@ class EndpointSettings(_Model):
     """
 
     urls: Annotated[tuple[str, ...], Field(min_length=1)]
-    api_key_env: str | None = None  # the name of an environment variable
+    api_key_env: Variable = None  # the name of an environment variable
     also_named: tuple[str, ...] = ()  # other names under which the server answers
     max_in_flight: Count = 256
     processes: Count = 1
@@ -40,7 +40,7 @@ class EndpointSettings(_Model):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("an endpoint is an address such as http://localhost:8000/v1")
             if parts.username or parts.password or parts.query:
-                raise ValueError("no key belongs into an address; name it in api_key_env")
+                raise secret_error("no key belongs into an address; name it in api_key_env")
         return urls
 
 
@@ -67,20 +67,11 @@ class ModelSettings(_Model):
     max_tokens: Count = 512
     json_mode: Literal["schema", "object", "none"] = "schema"
     send_seed: bool = True
-    extra: dict[str, Any] = {}
+    extra: Extra = {}
     context_tokens: Count | None = None  # what the model can read; asked of the server if not told
     endpoint: EndpointSettings | None = None
     vllm: VllmSettings = VllmSettings()
     price: Price | None = None
-
-    @field_validator("extra")
-    @classmethod
-    def _as_json(cls, extra: dict[str, Any]) -> dict[str, Any]:
-        try:
-            json.dumps(extra, allow_nan=False)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ValueError(f"wanted what JSON can hold, since it is sent so: {error}") from error
-        return extra
 
 
 class SimilaritySettings(_Model):

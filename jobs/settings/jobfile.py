@@ -11,8 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from jobs.settings.heard import CheckJob, RetokenizeJob
 from jobs.settings.job import BaseJob, JobSettings
+from jobs.settings.secret import SECRET, shown_change
 from pipelines.work_format import software_version
 from schemas.errors import SettingsError
+from schemas.redaction import redacted
 
 VERSION: Final = 1  # of the job format; raised when a setting of before means something else
 MODELS: Final[Mapping[str, type[BaseJob]]] = {
@@ -32,7 +34,7 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> BaseJob:
             "examples/instruct_s2s.yaml"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"job {path}: not YAML: {error}") from error
+        raise SettingsError(f"job {path}: not YAML: {redacted(str(error))}") from error
     except RecursionError as error:
         raise SettingsError(f"job {path}: nested too deep, wanted keys and values") from error
     if document is None:
@@ -46,7 +48,8 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> BaseJob:
         )
     for change in changes:
         _apply(document, change)
-    told = f" with {' '.join(f'--set {change}' for change in changes)}" if changes else ""
+    given = [f"--set {shown_change(change)}" for change in changes]
+    told = f" with {' '.join(given)}" if given else ""
     return validate(document, f"job {path}{told}")
 
 
@@ -141,22 +144,24 @@ def _model_of(document: Mapping[str, Any], who: str) -> type[BaseJob]:
 
 def _apply(document: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
+    shown = shown_change(change)
     if not equals or not key:
-        raise SettingsError(f"--set {change}: wanted a.b=value, such as units.clusters=200")
+        raise SettingsError(f"--set {shown}: wanted a.b=value, such as units.clusters=200")
     *parents, last = key.split(".")
     place: Any = document
     for name in parents:
         if not isinstance(place, dict):
-            raise SettingsError(f"--set {change}: '{name}' holds a value and not keys")
+            raise SettingsError(f"--set {shown}: '{name}' holds a value and not keys")
         if place.get(name) is None:  # not there, or a section without a line in it
             place[name] = {}
         place = place[name]
     if not isinstance(place, dict):
-        raise SettingsError(f"--set {change}: '{'.'.join(parents)}' holds a value and not keys")
+        raise SettingsError(f"--set {shown}: '{'.'.join(parents)}' holds a value and not keys")
     try:
         place[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SettingsError(f"--set {change}: '{text}' is not a YAML value: {error}") from error
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise SettingsError(f"--set {shown}: not a YAML value: {problem}") from error
 
 
 def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own error record
@@ -169,12 +174,14 @@ def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydant
         return f"unknown setting '{place}'; {hint}known here: {', '.join(sorted(known))}"
     if item["type"] == "missing":
         return f"setting '{place}' is missing; add it"
+    if item["type"] == SECRET:
+        return f"setting '{place}': {item['msg']}"
+    got = redacted(repr(item["input"]))[:80]
     if item["type"] == "model_type":
-        return f"setting '{place}': got {item['input']!r:.80}; wanted keys and values, or no line"
+        return f"setting '{place}': got {got}; wanted keys and values, or no line"
     if item["type"] in ("tuple_type", "list_type"):
-        return f"setting '{place}': got {item['input']!r:.80}; wanted a list, given as a whole"
-    got = repr(item["input"])
-    return f"setting '{place}': got {got[:80]}; {item['msg'].removeprefix('Value error, ').lower()}"
+        return f"setting '{place}': got {got}; wanted a list, given as a whole"
+    return f"setting '{place}': got {got}; {item['msg'].removeprefix('Value error, ').lower()}"
 
 
 def _known_keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.settings.chat import EndpointSettings
 from jobs.settings.price import AudioPrice
+from jobs.settings.secret import ExtraTexts
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -74,7 +75,7 @@ class TranscriptionSettings(_Model):
     prompt: str = ""
     langs: tuple[str, ...] = ()
     languages: dict[str, str] = {}
-    extra: dict[str, str] = {}
+    extra: ExtraTexts = {}
     endpoint: EndpointSettings | None = None
     price: AudioPrice | None = None
 

@@ -5,6 +5,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from jobs.settings.secret import check_env
+
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -22,17 +24,6 @@ CRON_FIELDS: Final[tuple[tuple[str, int, int, dict[str, int]], ...]] = (
     ("month", 1, 12, {name: number + 1 for number, name in enumerate(MONTHS)}),
     ("day of the week", 0, 7, {name: number for number, name in enumerate(DAYS)}),
 )
-SECRET_WORDS: Final = ("KEY", "SECRET", "TOKEN", "PASSWORD", "CREDENTIAL")
-
-
-def no_secret(name: str) -> str:
-    """The name of a variable. Raises ValueError for one whose value should not stand in a job."""
-    if any(word in name.upper().split("_") for word in SECRET_WORDS):
-        raise ValueError(
-            "its name is that of a secret; put it into a Kubernetes secret and name that in "
-            "schedule.secret_env or schedule.secrets"
-        )
-    return name
 
 
 class _Model(BaseModel):
@@ -86,7 +77,7 @@ class ScheduleSettings(_Model):
     image_pull_secrets: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     secret_env: dict[EnvName, SecretKey] = {}
-    env: dict[Annotated[EnvName, AfterValidator(no_secret)], str] = {}
+    env: Annotated[dict[EnvName, str], AfterValidator(check_env)] = {}
     concurrency: Literal["Forbid", "Replace"] = "Forbid"
     retries: Annotated[int, Field(ge=0, le=20)] = 2
     deadline_s: Seconds = 172_800

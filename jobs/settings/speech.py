@@ -5,12 +5,13 @@ backends:
   cosyvoice: { kind: cosyvoice, checkout: CosyVoice, path: models/CosyVoice-300M-SFT }
 """
 
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jobs.settings.chat import EndpointSettings
 from jobs.settings.price import SpeechPrice
+from jobs.settings.secret import Extra
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -99,7 +100,7 @@ class SpeechEndpointSettings(_Model):
     languages: dict[str, str] = {}
     send_seed: bool = False
     send_speed: bool = True
-    extra: dict[str, Any] = {}
+    extra: Extra = {}
     batch_items: Count = 1
     max_chars: Count = 4000
     limits: SpeechLimits = SpeechLimits()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.errors import SourceError
+from schemas.redaction import redacted
 
 MAX_DEPTH: Final = 100  # of nested brackets in one row; Python's own limit varies with the stack
 _MAX_INT_DIGITS: Final = 4300  # beyond, int() raises ValueError
@@ -33,7 +34,7 @@ class BadRow:
 
 def source_error(who: str, arrived: str, wanted: str, cure: str) -> SourceError:
     """The one form of this package's errors."""
-    return SourceError(f"source {who}: {arrived}; wanted {wanted}; {cure}")
+    return SourceError(redacted(f"source {who}: {arrived}; wanted {wanted}; {cure}"))
 
 
 def _parse_int(digits: str) -> int | float:

@@ -10,6 +10,7 @@ from typing import Final
 
 from jobs.sources.raw import source_error
 from schemas.errors import SettingsError, SourceError, StoreError
+from schemas.redaction import redacted
 from schemas.store import Store, StoreAddress, StoreOptions, open_store
 
 _BLOCK_BYTES: Final = 4 << 20
@@ -125,7 +126,7 @@ def _opened(address: StoreAddress, place: str) -> Store:
     try:
         return open_store(address, to_read=True)
     except SettingsError as error:
-        raise SourceError(f"source {place}: {str(error).partition(': ')[2]}") from error
+        raise SourceError(f"source {redacted(place)}: {str(error).partition(': ')[2]}") from error
 
 
 def _size(store: Store, name: str, place: str) -> int | None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.chat_server import Body, ChatServer, raw, serving
+from tests.jobs.chatting import KEY, chat_job
 from tests.jobs.small import voxmill
-from tests.jobs.test_chat_build import KEY, chat_job
 
 
 def doctor(job: Path, output: Path, *more: str) -> tuple[int, dict[str, dict[str, Any]], str]:

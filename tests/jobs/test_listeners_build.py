@@ -81,6 +81,8 @@ def test_what_a_server_heard_first_is_kept_with_the_corpus(
     one = build_here(job, output)
     assert one.code == 0, one.err
     assert server.seen["requests"] == 6
+    hearing = json.loads((output / "run.json").read_text())["hearing"]
+    assert hearing["calls"] == hearing["asked_now"]["calls"] == 6
     shards = {name: data for name, data in files(output).items() if name.endswith(".tar")}
     shutil.rmtree(output / "work")
     for name in shards:

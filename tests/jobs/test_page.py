@@ -250,6 +250,35 @@ def test_every_part_that_scrolls_can_be_focused_and_every_link_leads_somewhere(
 
 
 @needs_chromium
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_an_edge_behind_which_a_table_goes_on_is_in_shadow_on_a_phone(
+    tab: Tab, tiny_page: Path, dark: bool
+) -> None:
+    tab.open(tiny_page, 375, dark=dark)
+    box = tab.run("""(() => {
+      const box = [...document.querySelectorAll('.scroll')].find(item =>
+        item.offsetParent && item.scrollWidth > item.clientWidth + 60);
+      window.box = box;
+      for (const item of box.querySelectorAll('*')) item.style.visibility = 'hidden';
+      const at = box.getBoundingClientRect();
+      return {x: at.left, y: at.top + scrollY, width: box.clientWidth};
+    })()""")
+
+    def looks(x: float) -> str:
+        """Three pixels of what lies under the table, as the browser draws them."""
+        clip = {"x": round(x), "y": round(box["y"]) + 8, "width": 3, "height": 3, "scale": 1}
+        return str(tab.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip))
+
+    left, right = box["x"] + 1, box["x"] + box["width"] - 4
+    plain = looks(box["x"] + box["width"] / 2)
+    assert looks(left) == plain != looks(right)
+    tab.run("box.scrollLeft = 30")
+    assert plain not in (looks(left), looks(right))
+    tab.run("box.scrollLeft = box.scrollWidth")
+    assert looks(left) != plain == looks(right)
+
+
+@needs_chromium
 def test_the_keyboard_reaches_filters_and_sounds(tab: Tab, tiny_page: Path) -> None:
     tab.open(tiny_page)
     reached = []

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from jobs.report.diff import changes, differences
 from jobs.report.extras import MAX_ROWS, extras
 from jobs.report.filters import facets
-from jobs.report.judged import judged
+from jobs.report.judged import Rules, judged
 from jobs.report.samples import ShownSample
 from jobs.report.strip import MAX_STROKES, strip_path
 from jobs.report.words import MAX_TEXT, clipped, fact, visible
 from schemas.utterance import taken, unavailable
 from transforms.gate import Gate
+from transforms.norms import Norms
 
 TEXTS = st.text(alphabet="ab 1.,\n中文é", max_size=40)
 GATES = [
@@ -60,7 +61,7 @@ def test_each_gate_that_covers_a_measure_gives_its_verdict() -> None:
     measures = [taken("duration_s", 3.0), unavailable("asr_wer"), taken("chars_per_s", 1.0)]
     found = [
         (row.name, row.value, row.gate, row.verdict)
-        for row in judged(measures, GATES, "user", "en")
+        for row in judged(measures, Rules(GATES), "user", "en")
     ]
     assert found == [
         ("duration_s", "3", "at most 2", "fails"),
@@ -68,7 +69,7 @@ def test_each_gate_that_covers_a_measure_gives_its_verdict() -> None:
         ("asr_wer", "unavailable", "at most 0.5", "unchecked"),
         ("chars_per_s", "1", "", ""),
     ]
-    assert [row.verdict for row in judged(measures, GATES, "assistant", "zh")] == [
+    assert [row.verdict for row in judged(measures, Rules(GATES), "assistant", "zh")] == [
         "fails",
         "passes",
         "unchecked",
@@ -76,14 +77,15 @@ def test_each_gate_that_covers_a_measure_gives_its_verdict() -> None:
 
 
 def test_an_outlier_has_failed_where_the_rows_reasons_say_so() -> None:
-    """What is usual is not at hand in the report: without the reasons the gate would pass there."""
+    """The reasons are what was judged then, whatever is usual by now."""
     gates = [
         Gate(measure="loudness_lufs", outlier_mad=6, tolerance=3),
         Gate(measure="loudness_lufs", min=-40),
     ]
 
     def verdicts(value: float, *named: str) -> dict[str, str]:
-        found = judged([taken("loudness_lufs", value)], gates, "user", "en", "a", named)
+        rules = Rules(gates, Norms(b'{"norms": {"loudness_lufs/en/a": [-30, 1, 20]}}'))
+        found = judged([taken("loudness_lufs", value)], rules, "user", "en", "a", named)
         return {row.gate: row.verdict for row in found}
 
     outlier, bound = gates[0].bounds(), gates[1].bounds()
@@ -145,3 +147,20 @@ def test_what_cannot_be_seen_is_shown_and_the_rest_left_alone() -> None:
     assert visible("naïve 中文 👩\u200d👧 שלום\n\t") == "naïve 中文 👩\u200d👧 שלום\n\t"
     assert clipped("x" * (MAX_TEXT + 3)).endswith("… (3 more characters)")
     assert "\n" not in fact("a\nb")
+
+
+def test_where_nothing_is_usual_an_outlier_gate_is_unchecked_and_its_bounds_are_not() -> None:
+    gates = [
+        Gate(measure="loudness_lufs", outlier_mad=6),
+        Gate(measure="loudness_lufs", outlier_mad=6, min=-40),
+        Gate(measure="loudness_lufs", outlier_mad=6, per="lang"),
+    ]
+    for_lang = Norms(b'{"norms": {"loudness_lufs/en": [-30, 1, 20]}}')
+    for norms, last in ((None, "unchecked"), (for_lang, "passes")):
+        rules = Rules(gates, norms)
+        found = judged([taken("loudness_lufs", -30.0)], rules, "user", "en", "rare")
+        assert [row.verdict for row in found] == ["unchecked", "passes", last]
+        again = judged(
+            [taken("loudness_lufs", -30.0)], rules, "user", "en", "rare", [found[0].name]
+        )
+        assert {row.verdict for row in again} == {"fails"}

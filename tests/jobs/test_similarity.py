@@ -9,8 +9,8 @@ import yaml
 
 from jobs.recipes.similarity import PLACE_ENV
 from tests.chat_server import Body, ChatServer, obedient, serving
+from tests.jobs.chatting import accepted, asked, chat_job, identity
 from tests.jobs.small import NOUNS, build_here, ended, files, manifest_of, row, voxmill
-from tests.jobs.test_chat_build import accepted, asked, chat_job, identity
 from tests.jobs.test_doctor import doctor
 from tests.sentence_model import write_sentence_model
 

@@ -68,7 +68,7 @@ def test_a_build_by_an_endpoint_is_pinned_by_its_first_replies(tmp_path: Path) -
         assert asked == 12
         first = manifest_of(output)
         run = run_of(output)
-        assert run["speech"]["calls"] == 12
+        assert run["speech"]["calls"] == run["speech"]["asked_now"]["calls"] == 12
         assert run["speech"]["cost"] == pytest.approx(run["speech"]["characters"] * 15e-6)
         assert server.url not in json.dumps(first)
         (key,) = {place.key for name, place in ended(output).items() if name == "river"}
@@ -80,6 +80,7 @@ def test_a_build_by_an_endpoint_is_pinned_by_its_first_replies(tmp_path: Path) -
         again = build_here(job, output)
         assert again.code == 0, again.err
         assert server.seen["requests"] == asked
+        assert run_of(output)["speech"]["asked_now"]["calls"] == 0
         assert manifest_of(output)["identity"] == first["identity"]
         assert members(output, first) == shards
     # The server is gone: a replay makes the same bytes of the kept replies.

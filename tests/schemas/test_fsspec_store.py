@@ -75,3 +75,17 @@ def test_an_address_that_nobody_knows_is_refused() -> None:
         open_store("nosuch://x/y", to_read=True)
     with pytest.raises(SettingsError, match="there is no store for http://"):
         open_store("http://x/y")
+
+
+def test_what_fails_is_told_without_user_password_and_query(web: str) -> None:
+    private = web.replace("http://", "http://me:hunter2@")
+    store = open_store(f"{private}/none?X-Amz-Signature=abc", to_read=True)
+    assert "hunter2" not in store.uri
+    for ask in (lambda: store.get("a"), lambda: store.get_range("a", 0, 1)):
+        with pytest.raises(StoreError) as told:
+            ask()
+        assert "127.0.0.1" in str(told.value)
+        assert not any(secret in str(told.value) for secret in ("hunter2", "Signature=abc"))
+    with pytest.raises(SettingsError) as refused:
+        open_store("nosuch://me:hunter2@x/y", to_read=True)
+    assert "hunter2" not in str(refused.value)

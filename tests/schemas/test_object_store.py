@@ -13,7 +13,7 @@ import pytest
 
 from schemas.errors import DamageError, SettingsError, StoreError
 from schemas.object_errors import explained
-from schemas.object_store import PART_BYTES
+from schemas.object_store import PART_BYTES, SINGLE_PUT_BYTES
 from schemas.store import Store, StoreAddress, StoreOptions, open_store
 
 
@@ -123,6 +123,15 @@ def test_a_bucket_vouches_for_what_was_uploaded_and_for_nothing_else(
     bucket.put("shards/x.tar", b"something else")
     assert bucket.vouched_sha256("shards/x.tar") is None
     assert bucket.vouched_sha256("shards/none.tar") is None
+
+
+@pytest.mark.parametrize("size", [0, 5, SINGLE_PUT_BYTES, SINGLE_PUT_BYTES + 5])
+def test_a_bucket_vouches_for_bytes_that_were_put_with_their_checksum(
+    bucket: Store, size: int
+) -> None:
+    bucket.put("inputs/x", bytes(size), sha256="abc")
+    assert bucket.vouched_sha256("inputs/x") == "abc"
+    assert bucket.size("inputs/x") == size
 
 
 def test_a_bucket_does_not_vouch_for_other_bytes_under_the_same_notes(

@@ -11,7 +11,7 @@ from schemas.utterance import NOT_SAMPLED, TAKEN, UNAVAILABLE, value_of
 from tests.builders import hear
 from transforms.backends.listening import Clip, Transcript
 from transforms.checks import Checks
-from transforms.hearing import ASR_MEASURES, asr_measures, edits, judged_measures
+from transforms.hearing import ASR_MEASURES, SECOND_MEASURES, asr_measures, edits, judged_measures
 
 SAID = "the old bridge leads over the river".split()
 WRONG = "a new ledge reads under a liver".split()
@@ -117,6 +117,24 @@ def test_chinese_is_compared_character_by_character() -> None:
     assert value_of(row["heard"], "asr_num_words") == 7
 
 
+def test_a_traditional_character_that_was_heard_for_its_simplified_one_is_no_error() -> None:
+    checks = Checks(
+        asr_fraction=1.0,
+        recognizer=Parrot("為什麼裡面沒有兩千人？"),
+        second=Parrot("为什么里面没有两千入"),
+    )
+    for said, wrong in (
+        ("为什么里面没有两千人", 0),
+        ("為什麼裏面沒有兩千人", 0),
+        ("为什么里面没有两百人", 1),
+    ):
+        (row,) = hear(checks, {"spoken_text": said, "lang": "zh"})
+        assert value_of(row["heard"], "asr_wer") == pytest.approx(wrong / 10)
+        assert value_of(row["heard"], "asr_cer") == pytest.approx(wrong / 10)
+        assert value_of(row["heard"], "asr_wer_second") == pytest.approx((wrong + 1) / 10)
+        assert row["heard_text"] == "為什麼裡面沒有兩千人？"  # as it was heard
+
+
 def test_a_language_that_only_the_second_knows_or_no_fraction_leaves_all_untaken() -> None:
     checks = Checks(
         asr_fraction=1.0, recognizer=Parrot("Hello.", langs=("zh",)), second=Parrot("Hello.")
@@ -128,5 +146,11 @@ def test_a_language_that_only_the_second_knows_or_no_fraction_leaves_all_untaken
     (row,) = hear(few, {})
     states = {item["name"]: item["status"] for item in row["heard"]}
     assert states["asr_wer"] == NOT_SAMPLED
+    assert {states[name] for name in SECOND_MEASURES} == {UNAVAILABLE}  # there is no second
+    two = Checks(asr_fraction=0.001, recognizer=Parrot("Hello."), second=Parrot("Hello."))
+    (row,) = hear(two, {})
+    assert {item["status"] for item in row["heard"] if item["name"] in ASR_MEASURES} == {
+        NOT_SAMPLED
+    }
     assert row["heard_text"] == ""
     assert TAKEN not in {states[name] for name in ASR_MEASURES}

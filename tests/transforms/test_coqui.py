@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from schemas.errors import BackendError, SynthesisError
+from transforms.backends.phonemes import coqui_phonemizers
 from transforms.backends.tts import VoiceSpec
 from transforms.backends.tts_coqui import TAIL, Coqui
 
@@ -168,3 +169,34 @@ def test_a_model_that_changed_since_the_plan_is_not_opened(coqui: Coqui) -> None
     changed = replace(coqui, files=(("model_file.pth", "0" * 64),))
     with pytest.raises(BackendError, match=r"model_file\.pth has the sha256 "), changed.open():
         pass
+
+
+def test_a_model_of_phonemes_is_another_with_another_espeak(
+    coqui: Coqui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its samples follow from what espeak-ng makes of a text: another release, other samples."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    (tmp_path / "config.json").write_text(json.dumps({"use_phonemes": True}))
+    found = []
+    for name, number in (("espeak", "1.48.15"), ("espeak-ng", "1.51"), ("espeak-ng", "1.52.0")):
+        program = programs / name
+        program.write_text(f"#!/bin/sh\necho 'eSpeak text-to-speech: {number}  Data at: /usr'\n")
+        program.chmod(0o755)
+        coqui_phonemizers.cache_clear()
+        found.append(coqui.identity(VOICE)["version:coqui's espeak"])
+    (tmp_path / "config.json").write_text(json.dumps({"use_phonemes": False}))
+    assert "version:coqui's espeak" not in coqui.identity(VOICE)
+    coqui_phonemizers.cache_clear()
+    assert found == ["espeak 1.48.15", "espeak-ng 1.51", "espeak-ng 1.52.0"]
+
+
+def test_a_model_of_phonemes_without_any_espeak_has_an_identity_too(
+    coqui: Coqui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"use_phonemes": True}))
+    coqui_phonemizers.cache_clear()
+    assert coqui.identity(VOICE)["version:coqui's espeak"] == "absent"
+    coqui_phonemizers.cache_clear()

@@ -26,7 +26,7 @@ from transforms.audio import to_float
 from transforms.backends.asr_windows import MIN_SAMPLES, WINDOW_S, windows
 from transforms.backends.listening import SAMPLE_RATE_HZ, Clip, OpenRecognizer, Transcript
 from transforms.backends.tts_files import Files, check_unchanged, files_identity, installed
-from transforms.backends.tts_torch import exact_torch
+from transforms.backends.tts_torch import exact_torch, full_floats
 
 CONFIG: Final = "config.json"
 GENERATION: Final = "generation_config.json"
@@ -80,6 +80,7 @@ class Whisper:
             "batch_items": self.batch_items,
             "max_new_tokens": self.max_new_tokens,
             **installed("torch", "transformers", "numpy", "cpu"),
+            **full_floats(self.device),
         }
 
     def check(self) -> None:

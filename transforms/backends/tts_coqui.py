@@ -18,12 +18,13 @@ from typing import Any, Final
 import numpy as np
 
 from schemas.errors import BackendError, SynthesisError
+from transforms.backends.phonemes import coqui_phonemizers
 from transforms.backends.tts import Said, Say, Speaker, Speech, VoiceSpec, spoken
 from transforms.backends.tts_batches import run_batches
 from transforms.backends.tts_files import Files, check_unchanged, files_identity, installed
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
-from transforms.backends.tts_torch import exact_torch, seeded
+from transforms.backends.tts_torch import exact_torch, full_floats, seeded
 
 ONLY: Final = "default"
 TAIL: Final = 10_000  # zeros that Synthesizer.tts adds after each sentence
@@ -75,7 +76,17 @@ class Coqui:
             "max_chars": self.max_chars,
             "limits": str(self.limits),
             **installed("coqui-tts", "torch", "cpu"),
+            **full_floats(self.device),
+            **(coqui_phonemizers() if self._reads_phonemes() else {}),
         }
+
+    def _reads_phonemes(self) -> bool:
+        """Whether texts become phonemes first; False where the model is not there."""
+        try:
+            told = json.loads((Path(self.folder) / self.config).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(told, dict) and bool(told.get("use_phonemes"))
 
     def check(self, voice: VoiceSpec) -> None:
         """Look at the package and the files; speakers are known when the model is loaded."""

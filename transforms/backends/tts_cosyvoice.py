@@ -47,7 +47,7 @@ from transforms.backends.tts_files import Files, check_unchanged, files_identity
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
 from transforms.backends.tts_tokens import with_tokens
-from transforms.backends.tts_torch import exact_torch, seeded
+from transforms.backends.tts_torch import exact_torch, full_floats, seeded
 
 END: Final = "<|endofprompt|>"
 SYSTEM: Final = "You are a helpful assistant."  # CosyVoice 3 was trained with it
@@ -102,6 +102,7 @@ class Cosyvoice:
             "chars": [self.max_chars, self.wide_chars],
             "limits": str(self.limits),
             **installed("torch", "cpu"),
+            **full_floats(self.device),
         }
 
     def check(self, voice: VoiceSpec) -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 # Threads, the global generators and hooks are of the whole process.
 TORCH_LOCK: Final = threading.RLock()
@@ -11,16 +11,31 @@ TORCH_LOCK: Final = threading.RLock()
 
 @contextmanager
 def exact_torch(threads: int) -> Iterator[None]:
-    """Inference with ``threads`` threads on the CPU: sums are cut by their number, so it counts."""
+    """Inference with ``threads`` threads on the CPU: sums are cut by their number, so it counts.
+
+    On a GPU sums and convolutions are float32's: torch lets cuDNN round their factors to 10 bits
+    (TF32) unless told. All of it is as before afterwards.
+    """
     import torch
 
     with TORCH_LOCK, torch.inference_mode():
         before = torch.get_num_threads()
+        rounding: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+        allowed = [item.allow_tf32 for item in rounding]
         torch.set_num_threads(threads)
+        for item in rounding:
+            item.allow_tf32 = False
         try:
             yield
         finally:
             torch.set_num_threads(before)
+            for item, was in zip(rounding, allowed, strict=True):
+                item.allow_tf32 = was
+
+
+def full_floats(device: str) -> dict[str, bool]:
+    """What a fingerprint says of ``exact_torch`` on a GPU; on a CPU nothing was ever rounded."""
+    return {} if device.partition(":")[0] == "cpu" else {"tf32": False}
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from transforms.backends.tts_files import (
 )
 from transforms.backends.tts_long import speak_long
 from transforms.backends.tts_sound import DEFAULT_LIMITS, SoundLimits, as_speech
-from transforms.backends.tts_torch import exact_torch
+from transforms.backends.tts_torch import exact_torch, full_floats
 from transforms.backends.tts_vits_model import Latents, to_latents, to_samples
 
 CONFIG: Final = "config.json"
@@ -81,6 +81,7 @@ class Vits:
             "noise": [self.noise_scale, self.noise_scale_duration],
             "limits": str(self.limits),
             **installed("torch", "transformers", "cpu"),
+            **full_floats(self.device),
             **(phonemizer_versions() if self._reads_phonemes() else {}),
         }
 

@@ -22,6 +22,7 @@ from transforms.backends.chat.protocol import KEY_DIGITS, Ask, Reply
 from transforms.backends.chat.wire import Outcome, understand
 from transforms.backends.tts import Speech, VoiceSpec
 from transforms.backends.tts_sound import SoundLimits, as_speech, letters
+from transforms.wav import with_length
 
 SPOKEN: Final = "speech"  # the finish_reason of a kept reply that holds audio
 HELD_BYTES_PER_S: Final = 48_000
@@ -161,7 +162,9 @@ def decoded(
         raw, rate = np.frombuffer(data, "<i2"), form.sample_rate_hz
     else:
         try:
-            raw, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+            raw, rate = soundfile.read(
+                io.BytesIO(with_length(data)), dtype="float32", always_2d=True
+            )
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise SynthesisError(
                 f"{who}: wanted {form.response_format}, got {len(data)} bytes of type {kind} that "

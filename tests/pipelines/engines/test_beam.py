@@ -22,6 +22,7 @@ from schemas.errors import BackendError
 from schemas.file_store import FileStore
 from schemas.store import StoreAddress
 from tests.chat_server import ChatServer, serving
+from tests.jobs.chatting import chat_job
 from tests.jobs.faults import HANGS, SEGFAULTS, FaultySpeech
 from tests.jobs.small import (
     Quiet,
@@ -34,7 +35,6 @@ from tests.jobs.small import (
     voxmill,
     write_job,
 )
-from tests.jobs.test_chat_build import chat_job
 from tests.pipelines.engines.builds import Corpus, build_in, hosted, shards, until
 from transforms.step import Resources
 

@@ -8,8 +8,8 @@ import pytest
 from pipelines.engines import ray_engine
 from pipelines.engines.ray_chain import chained
 from tests.chat_server import ChatServer, serving
+from tests.jobs.chatting import asked, chat_job, identity
 from tests.jobs.small import build_here, rows, voxmill
-from tests.jobs.test_chat_build import asked, chat_job, identity
 from tests.pipelines.engines.builds import ON_CLUSTER
 
 pytestmark = pytest.mark.slow
