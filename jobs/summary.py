@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -139,11 +140,12 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
             )
     console.print(table)
     deep = " --deep" if scheme_of(store.uri) in OBJECT_SCHEMES else ""
+    typed = shlex.quote(store.uri)  # a folder may have spaces
     console.print(f"identity {manifest['identity']}", soft_wrap=True, highlight=False)
     console.print(
         f"Look and listen:  {store.uri}/report/index.html\n"
-        f"One sample:       voxmill inspect {store.uri} KEY\n"
-        f"Check every byte: voxmill verify {store.uri}{deep}",
+        f"One sample:       voxmill inspect {typed} KEY\n"
+        f"Check every byte: voxmill verify {typed}{deep}",
         soft_wrap=True,
         highlight=False,
     )

@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.reader import ReaderError
 
 from jobs.settings.heard import CheckJob, RetokenizeJob
 from jobs.settings.job import BaseJob, JobSettings
@@ -31,7 +32,12 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> BaseJob:
             f"job {path}: {error.strerror}; give the path of a job file, such as "
             "examples/instruct_s2s.yaml"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (UnicodeDecodeError, ReaderError) as error:
+        raise SettingsError(
+            f"job {path}: not YAML: {error}; save the file as UTF-8 text, without control "
+            "characters"
+        ) from error
+    except yaml.YAMLError as error:
         raise SettingsError(f"job {path}: not YAML: {error}") from error
     except RecursionError as error:
         raise SettingsError(f"job {path}: nested too deep, wanted keys and values") from error
@@ -46,7 +52,9 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> BaseJob:
         )
     for change in changes:
         _apply(document, change)
-    told = f" with {' '.join(f'--set {change}' for change in changes)}" if changes else ""
+    # their names alone: a value may be a secret that somebody typed by mistake
+    names = [f"--set {change.partition('=')[0]}" for change in changes]
+    told = f" with {' '.join(names)}" if names else ""
     return validate(document, f"job {path}{told}")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -194,8 +195,19 @@ def test_a_job_file_that_means_nothing_is_refused(
 
 def test_a_job_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
-    path.write_bytes(b"\xff\xfe\x00")
-    assert_refused(voxmill("build", path, "--output", tmp_path / "out"), str(path), "not YAML")
+    for data in (b"\xff\xfe\x00", b"name: x\n\x00"):
+        path.write_bytes(data)
+        done = voxmill("build", path, "--output", tmp_path / "out")
+        assert_refused(done, str(path), "not YAML", "save the file as UTF-8 text")
+
+
+def test_what_set_was_given_is_not_repeated_since_it_may_be_a_secret(
+    job: Path, tmp_path: Path
+) -> None:
+    given = ("--set", "schedule.env={API_KEY: s3cret}", "--output", tmp_path / "out")
+    done = voxmill("plan", job, *given)
+    assert_refused(done, "with --set schedule.env --set output.uri", "schedule.secret_env")
+    assert "s3cret" not in done.err
 
 
 @pytest.mark.parametrize("name", ["nowhere.yaml", "."])
@@ -345,6 +357,8 @@ def test_an_output_of_any_name_works(job: Path, tmp_path: Path, name: str) -> No
     assert done.code == 0, done.err
     assert (tmp_path / name / "snapshots" / "v000001.json").exists()
     assert voxmill("verify", tmp_path / name).code == 0
+    shown = next(line for line in done.err.splitlines() if line.startswith("Check every byte:"))
+    assert shlex.split(shown)[3:] == ["voxmill", "verify", str(tmp_path / name)]
 
 
 def test_a_file_address_is_an_output(job: Path, tmp_path: Path) -> None:
