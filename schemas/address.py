@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlparse
 from schemas.errors import SettingsError
 
 OBJECT_SCHEMES: Final = ("s3", "gs", "az", "memory")
+_USER: Final = re.compile(r"://[^/\s'\"]*@")
+_QUERY: Final = re.compile(r"(://[^\s'\"?]*)\?[^\s'\"]+")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -84,6 +86,22 @@ def check_endpoint(who: str, endpoint: str) -> None:
 def _secret(address: str) -> bool:
     parsed = urlparse(address)
     return "@" in parsed.netloc or bool(parsed.query or parsed.fragment)
+
+
+def check_no_secret(who: str, uri: str) -> None:
+    """Raise SettingsError for an address with a password or a query, and do not repeat it."""
+    parsed = urlparse(uri)
+    if parsed.query or ":" in parsed.netloc.rpartition("@")[0]:
+        raise SettingsError(
+            f"{who} {parsed.scheme}://...: an address holds no password and no query, which would "
+            "stand in plans and errors; give keys as that service takes them, such as by the "
+            "environment or a configuration file"
+        )
+
+
+def without_secrets(text: str) -> str:
+    """A text to show, in which no address has a user, a password or a query any more."""
+    return _QUERY.sub(r"\1?***", _USER.sub("://***@", text))
 
 
 def scheme_of(uri: str) -> str:

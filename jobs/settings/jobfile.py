@@ -13,6 +13,7 @@ from yaml.reader import ReaderError
 from jobs.settings.heard import CheckJob, RetokenizeJob
 from jobs.settings.job import BaseJob, JobSettings
 from pipelines.work_format import software_version
+from schemas.address import without_secrets
 from schemas.errors import SettingsError
 
 VERSION: Final = 1  # of the job format; raised when a setting of before means something else
@@ -155,20 +156,27 @@ def _apply(document: dict[str, Any], change: str) -> None:
     place: Any = document
     for name in parents:
         if not isinstance(place, dict):
-            raise SettingsError(f"--set {change}: '{name}' holds a value and not keys")
+            raise SettingsError(f"--set {key}: '{name}' holds a value and not keys")
         if place.get(name) is None:  # not there, or a section without a line in it
             place[name] = {}
         place = place[name]
     if not isinstance(place, dict):
-        raise SettingsError(f"--set {change}: '{'.'.join(parents)}' holds a value and not keys")
+        raise SettingsError(f"--set {key}: '{'.'.join(parents)}' holds a value and not keys")
     try:
         place[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SettingsError(f"--set {change}: '{text}' is not a YAML value: {error}") from error
+        raise SettingsError(f"--set {key}: {_yaml_problem(error)}") from error
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """What is wrong with a value, without the value: it may be a secret."""
+    told = error.problem if isinstance(error, yaml.MarkedYAMLError) else "control characters"
+    return f"what stands after = is not a YAML value ({told}); put it into quotes, or correct it"
 
 
 def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own error record
     place = ".".join(str(part) for part in item["loc"])
+    got = without_secrets(repr(item["input"]))[:80]
     if item["type"] == "extra_forbidden":
         known = _known_keys(model, item["loc"][:-1])
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
@@ -178,11 +186,10 @@ def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydant
     if item["type"] == "missing":
         return f"setting '{place}' is missing; add it"
     if item["type"] == "model_type":
-        return f"setting '{place}': got {item['input']!r:.80}; wanted keys and values, or no line"
+        return f"setting '{place}': got {got}; wanted keys and values, or no line"
     if item["type"] in ("tuple_type", "list_type"):
-        return f"setting '{place}': got {item['input']!r:.80}; wanted a list, given as a whole"
-    got = repr(item["input"])
-    return f"setting '{place}': got {got[:80]}; {item['msg'].removeprefix('Value error, ').lower()}"
+        return f"setting '{place}': got {got}; wanted a list, given as a whole"
+    return f"setting '{place}': got {got}; {item['msg'].removeprefix('Value error, ').lower()}"
 
 
 def _known_keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from jobs.sources.raw import source_error
+from schemas.address import without_secrets
 from schemas.errors import SettingsError, SourceError, StoreError
 from schemas.store import Store, StoreAddress, StoreOptions, open_store
 
@@ -125,7 +126,8 @@ def _opened(address: StoreAddress, place: str) -> Store:
     try:
         return open_store(address, to_read=True)
     except SettingsError as error:
-        raise SourceError(f"source {place}: {str(error).partition(': ')[2]}") from error
+        told = str(error).partition(": ")[2]
+        raise SourceError(f"source {without_secrets(place)}: {told}") from error
 
 
 def _size(store: Store, name: str, place: str) -> int | None:

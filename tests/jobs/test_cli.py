@@ -92,7 +92,10 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--set", "source.adaptor=alpaca"], ["'source.adaptor'", "did you mean 'adapter'?"]),
         (["--set", "units.clusters"], ["--set units.clusters", "wanted a.b=value"]),
         (["--set", "=3"], ["--set =3", "wanted a.b=value"]),
-        (["--set", "units.clusters=[1"], ["--set units.clusters=[1", "not a YAML value"]),
+        (
+            ["--set", "units.clusters=[1"],
+            ["--set units.clusters: ", "not a YAML value", "expected ',' or ']'"],
+        ),
         (["--set", "units.clusters=many"], ["'units.clusters'", "'many'", "integer"]),
         (
             ["--set", "units.clusters=1"],

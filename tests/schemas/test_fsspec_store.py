@@ -75,3 +75,11 @@ def test_an_address_that_nobody_knows_is_refused() -> None:
         open_store("nosuch://x/y", to_read=True)
     with pytest.raises(SettingsError, match="there is no store for http://"):
         open_store("http://x/y")
+
+
+@pytest.mark.parametrize("to_read", [True, False])
+@pytest.mark.parametrize("secret", ["u:s3cret@h/x.jsonl", "h/x.jsonl?token=s3cret"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(secret: str, to_read: bool) -> None:
+    with pytest.raises(SettingsError, match="no password and no query") as caught:
+        open_store(f"https://{secret}", to_read=to_read)
+    assert "s3cret" not in str(caught.value)
