@@ -79,7 +79,8 @@ def exit_code(job: BaseJob, manifest: Manifest) -> tuple[int, str]:
         return EXIT_FAILED_ROWS, (
             f"{counts['failed']} of {counts['rows']} rows failed, more than "
             f"limits.max_failed_fraction ({job.limits.max_failed_fraction:g}) allows; see their "
-            "errors in the report, mend the cause and run again with --retry-failed"
+            "errors in the report. Rows that are wrong: correct them in the source and run the "
+            "same command; a cause outside of them: mend it and run again with --retry-failed"
         )
     if counts["accepted"] / rows < job.limits.min_accepted_fraction:
         return EXIT_GATE, (

@@ -329,6 +329,7 @@ def test_too_many_failed_rows_are_exit_code_3(tmp_path: Path) -> None:
     assert done.code == 3
     assert "1 of 4 rows failed" in done.err
     assert "limits.max_failed_fraction (0.1)" in done.err
+    assert "correct them in the source and run the same command" in done.err
     assert done.last_json["failed"] == 1
     assert voxmill("verify", tmp_path / "out").code == 0, "the snapshot stands all the same"
     assert build_here(job, tmp_path / "out").code == 3, "and the same again says the same"
