@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -79,7 +80,8 @@ def exit_code(job: BaseJob, manifest: Manifest) -> tuple[int, str]:
         return EXIT_FAILED_ROWS, (
             f"{counts['failed']} of {counts['rows']} rows failed, more than "
             f"limits.max_failed_fraction ({job.limits.max_failed_fraction:g}) allows; see their "
-            "errors in the report, mend the cause and run again with --retry-failed"
+            "errors in the report. Rows that are wrong: correct them in the source and run the "
+            "same command; a cause outside of them: mend it and run again with --retry-failed"
         )
     if counts["accepted"] / rows < job.limits.min_accepted_fraction:
         return EXIT_GATE, (
@@ -133,11 +135,12 @@ def print_summary(store: Store, result: Result, workers: int, console: Console) 
             )
     console.print(table)
     deep = " --deep" if scheme_of(store.uri) in OBJECT_SCHEMES else ""
+    typed = shlex.quote(store.uri)  # a folder may have spaces
     console.print(f"identity {manifest['identity']}", soft_wrap=True, highlight=False)
     console.print(
         f"Look and listen:  {store.uri}/report/index.html\n"
-        f"One sample:       voxmill inspect {store.uri} KEY\n"
-        f"Check every byte: voxmill verify {store.uri}{deep}",
+        f"One sample:       voxmill inspect {typed} KEY\n"
+        f"Check every byte: voxmill verify {typed}{deep}",
         soft_wrap=True,
         highlight=False,
     )

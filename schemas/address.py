@@ -86,6 +86,17 @@ def _secret(address: str) -> bool:
     return "@" in parsed.netloc or bool(parsed.query or parsed.fragment)
 
 
+def check_no_secret(who: str, uri: str) -> None:
+    """Raise SettingsError for an address with a password or a query, and do not repeat it."""
+    parsed = urlparse(uri)
+    if parsed.query or ":" in parsed.netloc.rpartition("@")[0]:
+        raise SettingsError(
+            f"{who} {parsed.scheme}://...: an address holds no password and no query, which would "
+            "stand in plans and errors; give keys as that service takes them, such as by the "
+            "environment or a configuration file"
+        )
+
+
 def scheme_of(uri: str) -> str:
     """The scheme of an address, in lower case; "" for a path."""
     return urlparse(uri).scheme.lower() if _SCHEME.match(uri) else ""

@@ -225,6 +225,10 @@ _CURES = {
     errno.EPERM: "not permitted; choose another --output or change the folder's permissions",
     errno.ENOENT: "it is not there; check the path, or build the corpus again to recompute it",
     errno.EEXIST: "a file stands where a folder is wanted; choose another --output",
+    errno.EFBIG: "the file would be larger than the limit of this shell or file system; raise it "
+    "(`ulimit -f`), or choose another --output",
+    errno.ENAMETOOLONG: "the name is too long for the file system; choose a shorter --output",
+    errno.ELOOP: "links there lead in a circle; remove them, or choose another --output",
     errno.ENOTDIR: "a file stands where a folder is wanted; choose another --output",
 }
 

@@ -126,7 +126,10 @@ def read_snapshot(store: Store, version: int) -> Manifest:
             f"{name}: not JSON ({error}); restore it from a copy, or remove it and build again"
         ) from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise DamageError(f"{name}: not a Voxmill snapshot; its 'format' is not '{FORMAT}'")
+        raise DamageError(
+            f"{name}: not a Voxmill snapshot; its 'format' is not '{FORMAT}'; restore it "
+            "from a copy, or remove it and build again"
+        )
     if value.get("schema") != SCHEMA:
         raise DamageError(
             f"{name}: schema {value.get('schema')}, this version reads {SCHEMA}; use the release "

@@ -15,6 +15,7 @@ from schemas.address import (
     StoreAddress,
     StoreOptions,
     Unfinished,
+    check_no_secret,
     scheme_of,
 )
 from schemas.errors import SettingsError
@@ -111,6 +112,8 @@ def open_store(place: str | StoreAddress, *, to_read: bool = False) -> Store:
         from schemas.object_store import open_object_store
 
         return open_object_store(address)
+    if scheme not in ("", "file"):
+        check_no_secret("source" if to_read else "output", uri)
     if scheme not in ("", "file") and to_read:
         from schemas.fsspec_store import FsspecStore
 

@@ -86,6 +86,11 @@ def build_job(
             f"-- {' '.join(beam)}: what stands after -- is for Beam, and the engine is "
             f"{job.engine.name}; give --engine beam"
         )
+    if address is not None and job.engine.name != "ray":
+        raise SettingsError(
+            f"--address {address}: only Ray has one, and the engine is {job.engine.name}; give "
+            "--engine ray, or leave --address out"
+        )
     # workers of other engines start in folders of their own
     here = path if job.engine.name == "local" else path.absolute()
     request = request_of(

@@ -60,6 +60,8 @@ def replay_row(
         "saved": [str(path) for path in saved],
     }
     lines = [*_lines(stands, result, _unsteady(pipeline)), *(f"saved {path}" for path in saved)]
+    if save_to is not None and not saved:
+        lines.append("nothing to save: the row ended before it was spoken")
     return Report(terminal("\n".join(lines)), value, equal)
 
 

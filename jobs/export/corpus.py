@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.sources.voxmill import read_members
+from schemas.errors import DamageError
 from schemas.index import INDEX
 from schemas.parquet import iterate
 from schemas.shard import durations_suffix, flac_suffix, read_npy, units_suffix
@@ -89,11 +90,23 @@ class Corpus:
     def samples(self, split: str) -> Iterator[Sample]:
         """The samples in the order of the shards. Raises DamageError for the first damaged one."""
         for shard in self.shards(split):
+            self._check_length(shard)
             path = f"index/{shard['index']}"
             entry = {"name": path, "sha256": shard["index_sha256"]}
             index = read_verified(self.store, entry)  # type: ignore[arg-type]
             for row in iterate(index, INDEX, path, ROWS):
                 yield self._sample(row["key"], read_members(self.store, shard["name"], row))
+
+    def _check_length(self, shard: ShardEntry) -> None:
+        """A shard that is cut is damage, found before its samples are: no range says so."""
+        path = f"shards/{shard['name']}"
+        size = self.store.size(path)
+        if size != shard["bytes"]:
+            raise DamageError(
+                f"{self.store.uri}/{path}: has {size} bytes, the snapshot says "
+                f"{shard['bytes']}; run `voxmill verify {self.store.uri}`, "
+                "then build again with the same job"
+            )
 
     def _sample(self, key: str, members: dict[str, bytes]) -> Sample:
         record = json.loads(members["json"])

@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.reader import ReaderError
 
 from jobs.settings.heard import CheckJob, RetokenizeJob
 from jobs.settings.job import BaseJob, JobSettings
@@ -33,7 +34,12 @@ def load_job(path: Path, changes: Sequence[str] = ()) -> BaseJob:
             f"job {path}: {error.strerror}; give the path of a job file, such as "
             "examples/instruct_s2s.yaml"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (UnicodeDecodeError, ReaderError) as error:
+        raise SettingsError(
+            f"job {path}: not YAML: {redacted(str(error))}; save the file as UTF-8 text, without "
+            "control characters"
+        ) from error
+    except yaml.YAMLError as error:
         raise SettingsError(f"job {path}: not YAML: {redacted(str(error))}") from error
     except RecursionError as error:
         raise SettingsError(f"job {path}: nested too deep, wanted keys and values") from error
@@ -160,8 +166,13 @@ def _apply(document: dict[str, Any], change: str) -> None:
     try:
         place[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise SettingsError(f"--set {shown}: not a YAML value: {problem}") from error
+        raise SettingsError(f"--set {shown}: {_yaml_problem(error)}") from error
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """What is wrong with a value, without the value: it may be a secret."""
+    told = error.problem if isinstance(error, yaml.MarkedYAMLError) else "control characters"
+    return f"what stands after = is not a YAML value ({told}); put it into quotes, or correct it"
 
 
 def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own error record

@@ -126,7 +126,8 @@ def _opened(address: StoreAddress, place: str) -> Store:
     try:
         return open_store(address, to_read=True)
     except SettingsError as error:
-        raise SourceError(f"source {redacted(place)}: {str(error).partition(': ')[2]}") from error
+        told = str(error).partition(": ")[2]
+        raise SourceError(f"source {redacted(place)}: {told}") from error
 
 
 def _size(store: Store, name: str, place: str) -> int | None:

@@ -226,6 +226,23 @@ def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
     refused(job, tmp_path, str(where), "no such file", "check", more=("--input", str(where)))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://u:s3cret@host/rows.jsonl",
+        "https://host/rows.jsonl?token=s3cret",
+        "s3://u:s3cret@bucket/rows.jsonl",
+    ],
+)
+def test_a_secret_in_an_address_is_refused_and_not_repeated(tmp_path: Path, address: str) -> None:
+    job = write_job(tmp_path)
+    done = voxmill("plan", job, "--output", tmp_path / "out", "--input", address)
+    assert done.code == 2
+    assert "***@" in done.err or "?..." in done.err
+    assert "an address holds" in done.err
+    assert "s3cret" not in done.err
+
+
 def test_an_address_of_no_store_is_shown_as_it_was_typed(tmp_path: Path) -> None:
     job = write_job(tmp_path)
     address = "nowhere://host/rows.jsonl"

@@ -165,6 +165,7 @@ def test_a_job_that_cannot_ask_is_an_error_before_anything_runs(
     done = build_here(chat_job(tmp_path, server), tmp_path / "corpus", "--set", change)
     assert done.code == 2
     assert told in done.err
+    assert "secret@host" not in done.err
     assert asked(server) == 0
 
 

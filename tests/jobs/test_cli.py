@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -91,7 +92,10 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         (["--set", "source.adaptor=alpaca"], ["'source.adaptor'", "did you mean 'adapter'?"]),
         (["--set", "units.clusters"], ["--set units.clusters", "wanted a.b=value"]),
         (["--set", "=3"], ["--set =3", "wanted a.b=value"]),
-        (["--set", "units.clusters=[1"], ["--set units.clusters=[1", "not a YAML value"]),
+        (
+            ["--set", "units.clusters=[1"],
+            ["--set units.clusters: ", "not a YAML value", "expected ',' or ']'"],
+        ),
         (["--set", "units.clusters=many"], ["'units.clusters'", "'many'", "integer"]),
         (
             ["--set", "units.clusters=1"],
@@ -194,8 +198,19 @@ def test_a_job_file_that_means_nothing_is_refused(
 
 def test_a_job_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
-    path.write_bytes(b"\xff\xfe\x00")
-    assert_refused(voxmill("build", path, "--output", tmp_path / "out"), str(path), "not YAML")
+    for data in (b"\xff\xfe\x00", b"name: x\n\x00"):
+        path.write_bytes(data)
+        done = voxmill("build", path, "--output", tmp_path / "out")
+        assert_refused(done, str(path), "not YAML", "save the file as UTF-8 text")
+
+
+def test_what_set_was_given_is_not_repeated_since_it_may_be_a_secret(
+    job: Path, tmp_path: Path
+) -> None:
+    given = ("--set", "schedule.env={API_KEY: s3cret}", "--output", tmp_path / "out")
+    done = voxmill("plan", job, *given)
+    assert_refused(done, "with --set schedule.env --set output.uri", "schedule.secret_env")
+    assert "s3cret" not in done.err
 
 
 @pytest.mark.parametrize("name", ["nowhere.yaml", "."])
@@ -314,6 +329,7 @@ def test_too_many_failed_rows_are_exit_code_3(tmp_path: Path) -> None:
     assert done.code == 3
     assert "1 of 4 rows failed" in done.err
     assert "limits.max_failed_fraction (0.1)" in done.err
+    assert "correct them in the source and run the same command" in done.err
     assert done.last_json["failed"] == 1
     assert voxmill("verify", tmp_path / "out").code == 0, "the snapshot stands all the same"
     assert build_here(job, tmp_path / "out").code == 3, "and the same again says the same"
@@ -345,6 +361,8 @@ def test_an_output_of_any_name_works(job: Path, tmp_path: Path, name: str) -> No
     assert done.code == 0, done.err
     assert (tmp_path / name / "snapshots" / "v000001.json").exists()
     assert voxmill("verify", tmp_path / name).code == 0
+    shown = next(line for line in done.err.splitlines() if line.startswith("Check every byte:"))
+    assert shlex.split(shown)[3:] == ["voxmill", "verify", str(tmp_path / name)]
 
 
 def test_a_file_address_is_an_output(job: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["--engine", "ray", "--address", "ray://h:10001"],
             ["'ray://h:10001'", "HOST:PORT", "ray job submit"],
         ),
+        (["--address", "h:6379"], ["--address h:6379", "engine is local", "--engine ray"]),
         (
             ["--engine", "ray", "--workers", "2", "--set", "engine.ray.min_workers=3"],
             ["engine.ray.min_workers is 3", "at most 2"],

@@ -349,6 +349,18 @@ def test_a_damaged_corpus_is_told_and_no_folder_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["spoilt"]
 
 
+@pytest.mark.parametrize("left", [0, 5000])
+def test_a_cut_shard_is_damage_too(left: int, corpus: Path, tmp_path: Path) -> None:
+    spoilt = Path(shutil.copytree(corpus, tmp_path / "spoilt"))
+    tar = next((spoilt / "shards").glob("train-*.tar"))
+    tar.write_bytes(tar.read_bytes()[:left])
+    done = voxmill("export", str(spoilt), "--to", "llama_omni", "--output", str(tmp_path / "new"))
+    assert done.code == 1
+    assert f"{tar.name}: has {left} bytes" in done.err
+    assert "build again with the same job" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["spoilt"]
+
+
 def test_a_corpus_without_samples_has_nothing_to_export(tmp_path: Path) -> None:
     job = write_job(tmp_path, [row("river", "?!")])
     assert build_here(job, tmp_path / "out").code == 0

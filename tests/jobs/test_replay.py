@@ -53,9 +53,11 @@ def test_a_rejected_row_is_rejected_again(tiny_corpus: TinyCorpus, code: str) ->
     assert done.last_json["differences"] == {}
 
 
-def test_a_failed_row_fails_again(tiny_corpus: TinyCorpus) -> None:
+def test_a_failed_row_fails_again(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
     (failed,) = tiny_corpus.corpus.failed
-    report = replay_row(tiny_corpus.uri, failed["id"])
+    report = replay_row(tiny_corpus.uri, failed["id"], save_to=tmp_path)
+    assert "nothing to save: " in report.text
+    assert "nothing to save" not in replay_row(tiny_corpus.uri, failed["id"]).text
     assert report.equal
     assert report.value["state"] == "failed"
 

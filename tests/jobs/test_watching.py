@@ -17,9 +17,11 @@ from jobs.running import running_builds, running_lines
 from pipelines.lease import FOLDER, holding, leases
 from pipelines.telemetry import Telemetry
 from schemas.errors import SettingsError, StoreError
+from schemas.snapshot import snapshot_path
 from schemas.store import FileStore
 from tests.jobs.small import Quiet, rows, voxmill, write_job
 from tests.pipelines.corpora import ROOT
+from tests.schemas.test_snapshot import manifest
 
 STEP = {"rows": 8, "computed": 5, "failed": 1, "retried": 2, "busy_s": 0.25, "causes": {"x": 1}}
 
@@ -99,6 +101,15 @@ def test_a_running_build_shows_its_counts_and_a_dead_one_its_age(tmp_path: Path)
     (build,) = running_builds(store)
     assert build["state"] == "dead"
     assert "seems dead" in "\n".join(running_lines([build]))
+    store.put(snapshot_path(1), b"{torn")
+    store.put(snapshot_path(2), json.dumps(manifest(version=2, build_id="b" * 24)).encode())
+    assert running_builds(store)[0]["state"] == "dead", (
+        "another build's snapshot, and one that is damaged"
+    )
+    store.put(snapshot_path(3), json.dumps(manifest(version=3, build_id="a" * 24)).encode())
+    (build,) = running_builds(store)
+    (line,) = running_lines([build])
+    assert "its snapshot stands; `voxmill clean`" in line
 
 
 def test_a_status_that_cannot_be_written_fails_nothing(

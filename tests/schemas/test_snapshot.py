@@ -123,7 +123,7 @@ def test_a_manifest_comes_back(tmp_path: Path) -> None:
         (b"", "not JSON"),
         (b'{"format": "voxmill-sn', "not JSON"),
         (b"\xff\xfe", "not JSON"),
-        (b"[]", "not a Voxmill snapshot"),
+        (b"[]", "not a Voxmill snapshot.*restore it from a copy, or remove it and build again"),
         (b'{"format": "croissant"}', "not a Voxmill snapshot"),
         (canonical_json(manifest(schema=2)), "schema 2, this version reads 1; use the release"),
         (

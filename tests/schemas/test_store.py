@@ -161,6 +161,9 @@ def test_what_is_put_is_synced_before_it_is_visible_and_its_folder_after(
         (errno.EROFS, "the file system is read-only; choose another --output"),
         (errno.EACCES, "permission denied; choose another --output or change"),
         (errno.EPERM, "not permitted; choose another --output or change"),
+        (errno.EFBIG, "the file would be larger than the limit"),
+        (errno.ENAMETOOLONG, "the name is too long for the file system; choose a shorter --output"),
+        (errno.ELOOP, "links there lead in a circle; remove them, or choose another --output"),
         (errno.ENOTDIR, "a file stands where a folder is wanted; choose another --output"),
     ],
 )
