@@ -180,7 +180,7 @@ class BeamEngine:
         runner = self._options.runner
         if missing and run.error is not None:
             cause = str(run.error).strip().splitlines()
-            if not run.taken:
+            if missing == count and not (run.taken or self._options.local):
                 raise BackendError(
                     f"Beam's {runner} did not take the pipeline: {type(run.error).__name__}: "
                     f"{cause[-1] if cause else 'no answer in time'}; see whether "
@@ -215,7 +215,7 @@ class _Run:
 
     @property
     def taken(self) -> bool:
-        """Whether the runner took the pipeline, whatever it did with it."""
+        """Whether the runner took the pipeline; one that runs it in this process says so last."""
         return self._result is not None
 
     @property
