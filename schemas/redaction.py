@@ -39,7 +39,7 @@ _GLUED: Final = re.compile(  # DBPASSWORD, HFTOKENS, APIKEY: two words in one
 _WORD: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _TOKEN: Final = r"(?<![A-Za-z0-9])(?:%s)"
 _SHAPES: Final = (
-    _TOKEN % r"sk-(?=[\w-]*\d)[\w-]{16,}",
+    _TOKEN % r"sk-(?=[\w-]{0,80}\d)[\w-]{16,}",
     _TOKEN % r"hf_[A-Za-z0-9]{20,}",
     _TOKEN % r"(?:AKIA|ASIA)[0-9A-Z]{16}",
     _TOKEN % r"gh[pousr]_[A-Za-z0-9]{30,}",
@@ -48,15 +48,15 @@ _SHAPES: Final = (
     _TOKEN % r"xox[abeprs]-[\w-]{10,}",
     _TOKEN % r"AIza[\w-]{35}",
     _TOKEN % r"(?:nvapi-|gsk_|r8_)[\w-]{20,}",
-    _TOKEN % r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*",
+    _TOKEN % r"eyJ[\w-]{8,400}\.eyJ[\w-]{8,}\.[\w-]*",
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*PRIVATE KEY-----|.*)",
     r"(?i:\bbearer\s+)(?=\S*\d)[\w.~+/=-]{8,}",
     r"(?i:\bbasic\s+)(?=\S*[\d=])[A-Za-z0-9+/]{8,}={0,2}",
     r"(?i:\b(?:AccountKey|SharedAccessKey|password|passwd|pwd)=)[^;\s&]{4,}",
 )
 _SHAPE: Final = re.compile("|".join(_SHAPES), re.DOTALL)
-_USER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/'\"]*@")
-_PASSWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:'\"]*:[^\s/'\"]+@")
+_USER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}://)[^\s/'\"]*@")
+_PASSWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/:'\"]*:[^\s/'\"]+@")
 _QUERY: Final = re.compile(r"\?[^\s|'\"<>)]*=[^\s|'\"<>)]*[^\s|'\"<>):;,]")
 _SIGNED: Final = re.compile(
     r"(?i)[?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|sig|signature|"
