@@ -29,8 +29,6 @@ from jobs.summary import (
     print_summary,
 )
 from schemas.errors import (
-    LostWorkersError,
-    OpeningError,
     SettingsError,
     SystemicError,
     VoxmillError,
@@ -40,7 +38,7 @@ from schemas.snapshot import current_version
 from schemas.store import explain_local, open_store
 
 EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h
-EXIT_AGAIN = 75  # EX_TEMPFAIL: other machines may do better
+EXIT_AGAIN = 75  # EX_TEMPFAIL: another time or other machines may do better
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
 DESCRIPTION = "Grinds text instruction data into speech instruction corpora."
@@ -63,12 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemicError as error:
         sys.stderr.write(f"voxmill: error: {redacted(str(error))}\n")
         return EXIT_FAILED_ROWS
-    except (LostWorkersError, OpeningError) as error:
-        sys.stderr.write(f"voxmill: error: {redacted(str(error))}\n")
-        return EXIT_AGAIN
     except VoxmillError as error:
         sys.stderr.write(f"voxmill: error: {redacted(str(error))}\n")
-        return EXIT_USAGE
+        return EXIT_AGAIN if error.passing else EXIT_USAGE
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE

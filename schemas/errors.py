@@ -1,8 +1,15 @@
 """The exception tree. Every message says who, what arrived, what was wanted and the cure."""
 
+from typing import ClassVar
+
 
 class VoxmillError(Exception):
-    """The root: anything the command line shows as a message and not as a traceback."""
+    """The root: anything the command line shows as a message and not as a traceback.
+
+    ``passing``: the same command may go through later or elsewhere, though nobody mends anything.
+    """
+
+    passing: ClassVar[bool] = False
 
 
 class SettingsError(VoxmillError):
@@ -20,9 +27,19 @@ class BackendError(VoxmillError):
 class LostWorkersError(BackendError):
     """The machines that did the work are lost, and none came in their place."""
 
+    passing = True
+
 
 class OpeningError(BackendError):
     """A step, a model or a worker did not open in time. Another machine may do better."""
+
+    passing = True
+
+
+class SilentEndpointError(BackendError):
+    """A server that was asked again and again answered nothing for longer than its patience."""
+
+    passing = True
 
 
 class SchemaError(VoxmillError):
@@ -31,6 +48,12 @@ class SchemaError(VoxmillError):
 
 class StoreError(VoxmillError):
     """The store could not do what was asked: full, read-only, unreachable."""
+
+
+class UnreachableError(StoreError):
+    """The store did not answer, or only with faults of its own, however often it was asked."""
+
+    passing = True
 
 
 class DamageError(VoxmillError):

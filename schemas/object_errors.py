@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from schemas.errors import StoreError
+from schemas.errors import StoreError, UnreachableError
 from schemas.redaction import redacted
 
 LATER: Final = "run the same command again: finished work is kept"
@@ -87,6 +87,7 @@ _CURES: Final = (
 )
 # What no repetition cures: the rest (5xx, resets, cut bodies, timeouts) is tried again.
 _FINAL: Final = re.compile("|".join(pattern for pattern, _ in _CURES[:10]))
+_WRONG_PLACE: Final = re.compile(_CURES[-1][0])  # tried again too, since a proxy may say it once
 
 
 def is_final(error: Exception) -> bool:
@@ -98,7 +99,9 @@ def explained(error: Exception, verb: str, place: str) -> StoreError:
     """The error in words: what could not be done where, what the store said, and the cure."""
     text = _first_part(error)
     cure = next((cure for pattern, cure in _CURES if re.search(pattern, text)), LATER)
-    return StoreError(f"cannot {verb} {place}: {cure} (the store said: {_said(text)})")
+    lasting = is_final(error) or _WRONG_PLACE.search(text)
+    kind = StoreError if lasting else UnreachableError
+    return kind(f"cannot {verb} {place}: {cure} (the store said: {_said(text)})")
 
 
 def _first_part(error: Exception) -> str:

@@ -213,6 +213,21 @@ def test_a_bucket_that_cannot_be_used_is_told_at_once(
     assert "test-secret" not in done.err
 
 
+def test_a_store_that_does_not_answer_has_an_exit_code_that_says_try_again(
+    reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+    nowhere = ("--set", "output.store.endpoint=http://127.0.0.1:1")
+    options = ("--set", "output.store.allow_http=true", "--set", "output.store.retry_s=0.2")
+    done = voxmill(
+        *("build", reference.job, "--output", "s3://bucket/corpus", "--workers", "0"),
+        *(*nowhere, *options),
+    )
+    assert done.code == 75, done.err
+    assert "no server answers there; check output.store.endpoint" in done.err
+
+
 def test_memory_is_for_one_process(reference: Reference) -> None:
     done = voxmill("build", reference.job, "--output", "memory://here/x", "--workers", "1")
     assert done.code == 2

@@ -237,6 +237,21 @@ def test_a_web_server_that_is_no_object_store_is_told_as_such(
             assert "output.store.endpoint" in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("said", "passing"),
+    [
+        ("error sending request: Connection refused", True),
+        ("500 Internal Server Error", True),
+        ("operation timed out", True),
+        ("<Code>AccessDenied</Code>", False),
+        ("<Code>NoSuchBucket</Code>", False),
+        ("501 Not Implemented", False),
+    ],
+)
+def test_what_may_pass_is_told_from_what_has_to_be_mended(said: str, passing: bool) -> None:
+    assert explained(OSError(said), "read", "s3://b/x").passing is passing
+
+
 def test_no_message_repeats_a_signature() -> None:
     said = "GET https://user:word@host/b/x?X-Amz-Signature=abc&sig=word in 3ms - 500"
     text = str(explained(OSError(said), "read", "s3://b/x"))

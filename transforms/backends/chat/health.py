@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from schemas.errors import BackendError
+from schemas.errors import BackendError, SilentEndpointError
 
 REFUSALS = 30  # in a row
 FIRST_PATIENCE = 0.25  # of the patience, before the first success: a wrong address
@@ -38,7 +38,7 @@ class Health:
         self._since = now if self._since is None else self._since
         patience_s = self.patience_s * (1.0 if self.successes else FIRST_PATIENCE)
         if now - self._since > patience_s:
-            return BackendError(
+            return SilentEndpointError(
                 f"{self.who}: nothing was answered for {now - self._since:.0f} s; last: {message}. "
                 "What was answered before is kept: see that the server runs (`voxmill doctor JOB` "
                 "tells more), then run the same command to go on"
