@@ -56,7 +56,10 @@ def import_kmeans(
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise BackendError(f"{who}: it cannot be read ({error.strerror})") from error
+        raise BackendError(
+            f"{who}: it cannot be read ({error.strerror}); give the file that joblib or numpy "
+            "saved the centroids in"
+        ) from error
     plain = data[:6] == b"\x93NUMPY" or b"voxmill-centroids" in data[:4096]
     found = centroids_of(data, who) if plain else read_kmeans(data, who)
     num, dims = found.shape

@@ -234,7 +234,7 @@ def _store(job: BaseJob) -> Finding:
                 told = f"{address.uri}: what was written does not come back, or is not created once"
                 return Finding("store", "failed", told, "choose another --output")
     except VoxmillError as error:
-        return _failed("store", error, "choose another --output")
+        return _failed("store", error, "do as it says, or choose another --output")
     return Finding("store", "ok", f"{job.output.uri} can be written and read")
 
 

@@ -64,7 +64,10 @@ def ray_schema(crd: Path, version: str) -> Object:
     try:
         documents = list(yaml.load_all(crd.read_text(encoding="utf-8"), Loader=loader))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"--crd {crd}: cannot be read: {error}") from error
+        raise SettingsError(
+            f"--crd {crd}: cannot be read: {error}; give the YAML file ray.io_rayjobs.yaml of your "
+            "KubeRay release, or leave --crd out"
+        ) from error
     for item in filter(None, documents):
         if isinstance(item, dict) and item.get("kind") == "CustomResourceDefinition":
             spec = item.get("spec", {})

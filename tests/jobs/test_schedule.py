@@ -337,3 +337,13 @@ def test_cron_lines_are_judged_field_by_field() -> None:
         with pytest.raises(ValueError, match="wanted"):
             check_cron(bad)
     assert ScheduleSettings(cron="@daily").cron in MACROS
+
+
+def test_a_crd_that_is_not_there_is_named_with_the_cure(tmp_path: Path) -> None:
+    job = write_job(tmp_path, rows(2))
+    done = voxmill(
+        *("schedule", job, "--to", "k8s", "--output", "s3://b/c", "--crd", tmp_path / "nope"),
+        *("--set", f"schedule.cron={CRON}", "--set", f"schedule.image={IMAGE}"),
+    )
+    assert done.code == 2
+    assert "or leave --crd out" in done.err

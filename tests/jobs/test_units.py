@@ -299,6 +299,9 @@ def test_import_kmeans_gives_what_a_job_takes(tmp_path: Path) -> None:
     assert done.code == 2
     assert "names os.system" in done.err
     assert not (tmp_path / "x").exists()
+    done = voxmill("units", "import-kmeans", tmp_path / "gone.bin", "--output", tmp_path / "x")
+    assert done.code == 2
+    assert "give the file that joblib or numpy saved the centroids in" in done.err
 
 
 def test_import_hubert_gives_what_a_job_takes(tmp_path: Path) -> None:
