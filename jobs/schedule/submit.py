@@ -108,13 +108,14 @@ class _Run:
         folder = f"/apis/ray.io/v1/namespaces/{self.api.namespace}/rayjobs"
         name = self.name
         created, shown, heard, began = False, "", time.monotonic(), time.monotonic()
+        strange = False  # it stood before, and is not seen to be this Job's
         while True:
             try:
                 if not created:
                     code, _ = self.api.ask(folder, wanted)
                     if code == 404:
                         raise Refused(NO_KUBERAY)
-                    created = True
+                    created, strange = True, code == 409
                     logger.warning("rayjob %s %s", name, "stands" if code == 409 else "created")
                 code, found = self.api.ask(f"{folder}/{name}")
                 heard = time.monotonic()
@@ -130,10 +131,10 @@ class _Run:
                 logger.warning("rayjob %s: %s; trying again", name, error)
                 time.sleep(self.poll_s)
                 continue
-            if code == 404:
+            if code == 404 and not strange:
                 logger.error("rayjob %s was deleted while it ran", name)
                 return EXIT_RUN_FAILED
-            if self.owner_uid not in _owners(found):  # of a deleted Job: it goes in a moment
+            if code == 404 or self.owner_uid not in _owners(found):  # of a deleted Job: it goes
                 if time.monotonic() - began > self.patience_s:
                     logger.error(
                         "rayjob %s is of another Job; delete it, then run this again", name
@@ -142,6 +143,7 @@ class _Run:
                 created = False
                 time.sleep(self.poll_s)
                 continue
+            strange = False
             self.status = status = found.get("status") or {}
             self.created_s = _created_s(found) or self.created_s
             state = f"{status.get('jobDeploymentStatus', '')} {status.get('jobStatus', '')}".strip()

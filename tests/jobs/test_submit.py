@@ -28,6 +28,7 @@ class Cluster:
     asked: list[str] = field(default_factory=list)
     base: str = ""
     created: str = ""  # when RayJobs are
+    leaving: bool = False  # what stands in the way of a new one goes right after
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.asked.append(f"{method} {path}")
@@ -36,6 +37,8 @@ class Cluster:
         if method == "POST":
             name = body["metadata"]["name"]
             if name in self.held:
+                if self.leaving:
+                    del self.held[name]
                 return 409, {}
             if self.created:
                 body["metadata"]["creationTimestamp"] = self.created
@@ -134,6 +137,15 @@ def test_the_run_of_a_deleted_job_of_that_name_is_not_taken_for_this_one(
         assert submitted(tmp_path, cluster, patience_s=0.2) == EXIT_RUN_FAILED
         assert "is of another Job" in caplog.text
         threading.Timer(0.3, cluster.held.clear).start()  # as the garbage collector does
+        assert submitted(tmp_path, cluster) == EXIT_OK
+    assert cluster.held["nightly-29"]["metadata"]["ownerReferences"][0]["uid"] == "u-1"
+
+
+def test_a_run_of_another_job_that_goes_between_two_questions_is_not_this_ones_end(
+    tmp_path: Path,
+) -> None:
+    with served(Cluster([DONE], leaving=True)) as cluster:
+        cluster.held["nightly-29"] = of_job("u-0", "of a week ago")
         assert submitted(tmp_path, cluster) == EXIT_OK
     assert cluster.held["nightly-29"]["metadata"]["ownerReferences"][0]["uid"] == "u-1"
 

@@ -41,7 +41,7 @@ def test_what_is_written_behind_is_there_at_the_close(store: Store) -> None:
 def test_an_error_of_a_put_behind_is_not_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: str, data: bytes) -> None:
+    def fail(path: str, data: bytes, *, sha256: str | None = None) -> None:
         raise StoreError("the bucket is full")
 
     monkeypatch.setattr(store, "put", fail)

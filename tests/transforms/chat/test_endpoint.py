@@ -52,7 +52,7 @@ def first_times(times: int, answer: Callable[[], Any]) -> Callable[[Body, int], 
 
 def test_requests_over_the_servers_limit_wait_and_none_is_an_error() -> None:
     with serving(ChatServer(latency_s=0.01, limit=8)) as server:
-        replies = complete(endpoint(server, max_in_flight=64), 200)
+        replies = complete(endpoint(server, max_in_flight=64, patience_s=60.0), 200)
         assert all(isinstance(reply, dict) for reply in replies)
         assert server.seen["most_busy"] <= 8
         assert server.seen["refused"] > 0
